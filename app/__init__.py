@@ -1,0 +1,1 @@
+"""gonogo: the command center of a deployment day."""
