@@ -1,0 +1,75 @@
+"""Settings, read once from the environment. Nothing else in the product reads os.environ."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Mode = Literal["range", "live"]
+
+
+class Misconfigured(Exception):
+    """A setting is missing or cannot be used; the message names the variable and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`mode` is a property of the installation: `range` offers one-click persons and has no live bindings."""
+
+    database_url: str
+    owner_database_url: str
+    site_file: Path
+    data_dir: Path
+    mode: Mode
+    secret: bytes
+    worker_name: str
+    secure_cookies: bool
+
+    @property
+    def is_range(self) -> bool:
+        return self.mode == "range"
+
+
+def _secret(data_dir: Path) -> bytes:
+    """The installation's key for signing (grants, forms). Made once, readable by the owner only."""
+    path = data_dir / "secret"
+    if not path.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return _secret(data_dir)
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(secrets.token_bytes(32))
+    key = path.read_bytes()
+    if len(key) < 32:
+        raise Misconfigured(
+            f"{path} is shorter than 32 bytes; delete it and every process makes a new one at its start"
+        )
+    return key
+
+
+def from_env(environ: dict[str, str] | None = None) -> Settings:
+    """Raises Misconfigured when a required variable is missing."""
+    env = dict(os.environ) if environ is None else environ
+    url = env.get("GONOGO_DATABASE_URL", "")
+    if not url:
+        raise Misconfigured("GONOGO_DATABASE_URL is not set. `make run` sets it; docs/live.md says how to run live.")
+    mode = env.get("GONOGO_MODE", "live")
+    if mode not in ("range", "live"):
+        raise Misconfigured(f"GONOGO_MODE is {mode!r}; it must be range or live.")
+    data_dir = Path(env.get("GONOGO_DATA", str(ROOT / ".gonogo")))
+    secret_text = env.get("GONOGO_SECRET", "")
+    return Settings(
+        database_url=url,
+        owner_database_url=env.get("GONOGO_OWNER_DATABASE_URL", url),
+        site_file=Path(env.get("GONOGO_SITE", str(data_dir / "site.yaml"))),
+        data_dir=data_dir,
+        mode="range" if mode == "range" else "live",
+        secret=secret_text.encode() if secret_text else _secret(data_dir),
+        worker_name=env.get("GONOGO_WORKER_NAME", f"worker-{os.getpid()}"),
+        secure_cookies=env.get("GONOGO_INSECURE_COOKIES", "") != "1" and mode == "live",
+    )

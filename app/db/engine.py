@@ -1,0 +1,75 @@
+"""The database as the rest of the product sees it: `run` a write, `read` a view."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+
+Result = TypeVar("Result")
+
+_RETRYABLE_STATES = ("40001", "40P01")
+_BACKOFF_FIRST_S = 0.05
+_BACKOFF_MOST_S = 1.0
+
+
+def make_engine(url: str, *, pool_size: int = 20) -> AsyncEngine:
+    """`url` is a SQLAlchemy URL with the driver `postgresql+psycopg`."""
+    return create_async_engine(
+        url, pool_pre_ping=True, pool_size=pool_size, max_overflow=20, connect_args={"connect_timeout": 3}
+    )
+
+
+def is_transient(error: BaseException) -> bool:
+    """True if running the whole transaction again can succeed: connection lost, deadlock, serialization."""
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    return bool(error.connection_invalidated) or isinstance(error, OperationalError) or state in _RETRYABLE_STATES
+
+
+class Database:
+    """One engine, or in tests one connection whose outer transaction is rolled back."""
+
+    def __init__(self, engine: AsyncEngine | AsyncConnection, *, patience_s: float = 8.0) -> None:
+        self.engine = engine
+        self.patience_s = patience_s
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """A session without commit: for reading, and for `run`."""
+        if isinstance(self.engine, AsyncConnection):
+            session = AsyncSession(self.engine, expire_on_commit=False, join_transaction_mode="create_savepoint")
+        else:
+            session = AsyncSession(self.engine, expire_on_commit=False)
+        async with session:
+            yield session
+
+    async def run(self, write: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
+        """Run `write` in one transaction and commit it before returning; the whole of it again on a lost
+        connection or a deadlock, for `patience_s`. `write` must therefore have no effect outside the database."""
+        return await self._retry(write, commit=True)
+
+    async def read(self, query: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
+        """Run `query` and roll back."""
+        return await self._retry(query, commit=False)
+
+    async def _retry(self, work: Callable[[AsyncSession], Awaitable[Result]], *, commit: bool) -> Result:
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + self.patience_s
+        pause = _BACKOFF_FIRST_S
+        while True:
+            try:
+                async with self.session() as session:
+                    result = await work(session)
+                    if commit:
+                        await session.commit()
+                    return result
+            except DBAPIError as error:
+                if not is_transient(error) or loop.time() + pause > give_up:
+                    raise
+            await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311 - jitter, not a secret
+            pause = min(pause * 2, _BACKOFF_MOST_S)

@@ -1,0 +1,33 @@
+"""All tables. Importing this package registers every one of them on `Base.metadata`."""
+
+from app.db.tables.accounts import ApiToken, LoginAttempt, Person, WebSession
+from app.db.tables.base import Base
+from app.db.tables.deployments import ChecklistState, Deployment, PlanVersion, RosterSeat, Signoff
+from app.db.tables.eventlog import Event, EventChain, TopicVersion
+from app.db.tables.metrics import Reading
+from app.db.tables.traffic import Effect, Operation, OperationCheck, ProbeSummary, RollbackGrant, TargetState
+from app.db.tables.workers import WorkerLease
+
+__all__ = [
+    "ApiToken",
+    "Base",
+    "ChecklistState",
+    "Deployment",
+    "Effect",
+    "Event",
+    "EventChain",
+    "LoginAttempt",
+    "Operation",
+    "OperationCheck",
+    "Person",
+    "PlanVersion",
+    "ProbeSummary",
+    "Reading",
+    "RollbackGrant",
+    "RosterSeat",
+    "Signoff",
+    "TargetState",
+    "TopicVersion",
+    "WebSession",
+    "WorkerLease",
+]

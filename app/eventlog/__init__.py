@@ -1,0 +1,1 @@
+"""The append-only event log: one line for everything that happened, with actor and cause."""

@@ -1,0 +1,145 @@
+"""Append an event in the transaction of the state change: row, hash chain, topic versions, jobs and NOTIFY."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.tables import Event, EventChain, TopicVersion
+from app.jobs.queue import JobRequest, defer
+
+INSTALLATION = 0
+"""The chain of events that belong to no deployment (sign-ins, tokens, accounts)."""
+
+CHANNEL = "gonogo"
+GENESIS = bytes(32)
+
+Topic = Literal["deployment", "signoffs", "checklists", "traffic", "metrics", "timeline", "team"]
+Severity = Literal["normal", "warn", "crit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it: a person with a position, a worker, or the product itself."""
+
+    name: str
+    person_id: int | None = None
+
+
+SYSTEM = Actor("gonogo")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event to be. `kind` is past and dotted (`traffic.rollback.requested`); `text` is its sentence for people;
+    `topics` are the panels whose content it changes (the timeline always does)."""
+
+    kind: str
+    text: str
+    topics: tuple[Topic, ...] = ()
+    cause: str = ""
+    severity: Severity = "normal"
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    jobs: tuple[JobRequest, ...] = ()
+
+
+async def append(session: AsyncSession, chain: int, entry: Entry, actor: Actor) -> Event:
+    """Write one event and all that belongs to it. Holds the chain's row until commit, so take it last."""
+    await session.execute(
+        insert(EventChain).values(chain=chain, seq=0, hash=GENESIS).on_conflict_do_nothing(index_elements=["chain"])
+    )
+    end = (await session.execute(select(EventChain).where(EventChain.chain == chain).with_for_update())).scalar_one()
+    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    event = Event(
+        chain=chain,
+        seq=end.seq + 1,
+        at=now,
+        kind=entry.kind,
+        actor=actor.name,
+        actor_person_id=actor.person_id,
+        cause=entry.cause,
+        text=entry.text,
+        severity=entry.severity,
+        payload=dict(entry.payload),
+        previous=end.hash,
+        hash=b"",
+    )
+    event.hash = event_hash(event)
+    session.add(event)
+    end.seq, end.hash = event.seq, event.hash
+    await session.flush()
+    for job in entry.jobs:
+        await defer(session, job)
+    if chain != INSTALLATION:
+        await touch(session, chain, (*entry.topics, "timeline"))
+    return event
+
+
+async def touch(session: AsyncSession, deployment_id: int, topics: Sequence[str]) -> dict[str, int]:
+    """Raise the versions of topics and tell the browsers, without an event (running checks, presence)."""
+    versions: dict[str, int] = {}
+    for topic in sorted(set(topics)):
+        statement = insert(TopicVersion).values(deployment_id=deployment_id, topic=topic, version=1)
+        statement = statement.on_conflict_do_update(
+            index_elements=["deployment_id", "topic"], set_={"version": TopicVersion.version + 1}
+        )
+        versions[topic] = (await session.execute(statement.returning(TopicVersion.version))).scalar_one()
+    await notify(session, {"kind": "changed", "deployment": deployment_id, "versions": versions})
+    return versions
+
+
+async def notify(session: AsyncSession, message: Mapping[str, Any]) -> None:
+    """Send a message of under 8,000 bytes to every web process when this transaction commits."""
+    await session.execute(
+        text("select pg_notify(:channel, :message)"),
+        {"channel": CHANNEL, "message": json.dumps(message, separators=(",", ":"))},
+    )
+
+
+async def versions_of(session: AsyncSession, deployment_id: int) -> dict[str, int]:
+    """The current version of each topic that has ever changed."""
+    rows = await session.execute(
+        select(TopicVersion.topic, TopicVersion.version).where(TopicVersion.deployment_id == deployment_id)
+    )
+    return dict(rows.tuples().all())
+
+
+def event_hash(event: Event) -> bytes:
+    """SHA-256 over the previous hash and the canonical JSON of everything a reader of the log relies on."""
+    document = {
+        "chain": event.chain,
+        "seq": event.seq,
+        "at": event.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "kind": event.kind,
+        "actor": event.actor,
+        "person": event.actor_person_id,
+        "cause": event.cause,
+        "text": event.text,
+        "severity": event.severity,
+        "payload": event.payload,
+    }
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(event.previous + canonical.encode()).digest()
+
+
+async def verify_chain(session: AsyncSession, chain: int) -> int | None:
+    """The seq of the first row that does not fit, or None if the whole chain verifies.
+
+    A cut tail shows because the chain's row names a later seq than the last event.
+    """
+    previous, seq = GENESIS, 0
+    rows = await session.stream_scalars(select(Event).where(Event.chain == chain).order_by(Event.seq))
+    async for event in rows:
+        if event.seq != seq + 1 or event.previous != previous or event_hash(event) != event.hash:
+            return seq + 1
+        previous, seq = event.hash, event.seq
+    end = (await session.execute(select(EventChain).where(EventChain.chain == chain))).scalar_one_or_none()
+    if end is not None and (end.seq != seq or end.hash != previous):
+        return seq + 1
+    return None

@@ -1,0 +1,59 @@
+"""Defer a job in the transaction of the state change that wants it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import procrastinate
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncSession
+
+ROLLBACK_QUEUE = "rollback"
+TRAFFIC_QUEUE = "traffic"
+"""A rollback never queues behind another job: its queue has workers of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A job to be deferred. `task` is its `feature.verb` name; arguments must be JSON."""
+
+    task: str
+    queue: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+def conninfo(url: str) -> str:
+    """A libpq connection string from a SQLAlchemy URL."""
+    parsed = make_url(url)
+    parts = {
+        "user": parsed.username,
+        "password": parsed.password,
+        "host": parsed.host or parsed.query.get("host"),
+        "port": parsed.port,
+        "dbname": parsed.database,
+    }
+    return " ".join(f"{key}={_quoted(str(value))}" for key, value in parts.items() if value not in (None, ""))
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def make_app(url: str, *, pool_size: int = 4) -> procrastinate.App:
+    """A procrastinate app on the product's database. Tasks are registered on it by the worker's wiring."""
+    connector = procrastinate.PsycopgConnector(conninfo=conninfo(url), min_size=1, max_size=pool_size)
+    return procrastinate.App(connector=connector)
+
+
+_deferring = procrastinate.App(connector=procrastinate.PsycopgConnector())
+"""Only a namespace for deferring on a session's own connection; it never opens one itself."""
+
+
+async def defer(session: AsyncSession, job: JobRequest) -> int:
+    """Insert the job on the session's own connection, so that it exists if and only if the transaction commits."""
+    raw = await (await session.connection()).get_raw_connection()
+    deferrer = _deferring.configure_task(
+        name=job.task, queue=job.queue, connection=raw.driver_connection, allow_unknown=True
+    )
+    return await deferrer.defer_async(**job.arguments)
