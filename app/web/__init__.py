@@ -1,0 +1,1 @@
+"""HTTP for every feature: requests, sessions, templates, errors."""
