@@ -1,1 +1,1 @@
-"""HTTP for every feature: requests, sessions, templates, errors."""
+"""What every page shares: request context, security headers, templates, errors."""

@@ -1,0 +1,1 @@
+"""Sign-in, roles, step-up, tokens. policy.py is the whole capability × action table."""

@@ -1,0 +1,70 @@
+"""The whole capability × action table: what each route needs. Deny by default.
+
+Capabilities come from the plan's positions (and `sign_off` from its questions, `administer` from the account).
+`may(name)` guards a route under /d/{deployment_id}, `signed_in(name)` one outside, `anybody(name)` a public one.
+One generated test tries every route as every position and as nobody.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from app.web.access import Action, Scope, Viewer, public, require_scope, require_viewer
+
+_TABLE = (
+    # name                            any of these capabilities
+    Action("accounts.sign_in", public=True),
+    Action("accounts.sign_out"),
+    Action("accounts.step_up"),
+    Action("accounts.tokens.manage", ("administer",), step_up=True),
+    Action("accounts.people.manage", ("administer",), step_up=True),
+    Action("overview.list"),
+    Action("overview.home", ("observe",)),
+    Action("deployments.view", ("observe",), token="read"),
+    Action("deployments.create", ("administer",)),
+    Action("deployments.roster", ("administer",), step_up=True),
+    Action("deployments.proceed", ("proceed",), step_up=True),
+    Action("deployments.arm", ("arm",), step_up=True),
+    Action("deployments.hold", ("hold",)),
+    Action("deployments.resume", ("hold",)),
+    Action("deployments.reschedule", ("hold",)),
+    Action("deployments.abort", ("hold",), step_up=True),
+    Action("deployments.reopen", ("hold",)),
+    Action("deployments.complete", ("proceed",)),
+    Action("signoffs.view", ("observe",), token="read"),
+    Action("signoffs.vote", ("sign_off",), step_up=True),
+    Action("signoffs.withdraw", ("sign_off",)),
+    Action("checklists.view", ("observe",)),
+    Action("checklists.tick", ("check",)),
+    Action("traffic.view", ("observe",), token="read"),
+    Action("traffic.switch", ("switch",), step_up=True),
+    Action("traffic.rollback", ("rollback",), grant=True, token="rollback"),
+    Action("metrics.view", ("observe",)),
+    Action("metrics.post", ("administer",), token="readings"),
+    Action("timeline.view", ("observe",), token="read"),
+    Action("timeline.note", ("note",)),
+    Action("plans.view", ("observe",)),
+    Action("realtime.stream", ("observe",)),
+    Action("range.view", ("observe",)),
+    Action("range.turn", ("administer", "switch", "proceed")),
+    Action("gallery.view"),
+    Action("product.health", public=True),
+)
+
+ACTIONS: dict[str, Action] = {action.name: action for action in _TABLE}
+
+
+def may(name: str) -> Callable[..., Awaitable[Scope]]:
+    """Guard a route of a deployment; the dependency's value is the Scope."""
+    return require_scope(ACTIONS[name])
+
+
+def signed_in(name: str) -> Callable[..., Awaitable[Viewer]]:
+    """Guard a route outside any deployment; the dependency's value is the Viewer."""
+    return require_viewer(ACTIONS[name])
+
+
+def anybody(name: str) -> Callable[..., Awaitable[None]]:
+    """Mark a route as public. Only sign-in and the product's own health are."""
+    action = ACTIONS[name]
+    if not action.public:
+        raise ValueError(f"{name} is not a public action")
+    return public(action)

@@ -1,0 +1,313 @@
+"""Who is asking, on which deployment, with which rights: deny by default.
+
+Every route names an action of accounts/policy.py; the dependency made here loads the person and the seat, and
+refuses before the route's own code runs.
+"""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from fastapi import Request
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.config import Settings
+from app.db.engine import Database
+from app.db.tables import Deployment, Person, PlanVersion, RosterSeat, WebSession
+from app.domain.errors import Rejected
+from app.domain.plan import Plan
+from app.eventlog.log import Actor
+
+SESSION_COOKIE = "gonogo_session"
+SECURE_SESSION_COOKIE = "__Host-gonogo_session"
+IDLE = timedelta(minutes=30)
+ABSOLUTE = timedelta(hours=12)
+STEP_UP = timedelta(minutes=5)
+CSRF_HEADER = "x-csrf"
+CSRF_FIELD = "_csrf"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class NotSignedIn(Exception):
+    """Nobody is signed in in this browser, or the session ended."""
+
+
+class Forbidden(Exception):
+    """Signed in, but this position may not do that. `needs` names the right in words."""
+
+    def __init__(self, reason: str, needs: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.needs = needs
+
+
+class NotFound(Exception):
+    """No such thing, or nothing this person may know of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """The person behind a browser's session. `now` is database time at the start of the request."""
+
+    person_id: int
+    name: str
+    login: str
+    is_admin: bool
+    csrf: str
+    stepped_up_at: datetime
+    session_hash: bytes
+    now: datetime
+    is_idle: bool = False
+
+    @property
+    def is_stepped_up(self) -> bool:
+        return self.now - self.stepped_up_at <= STEP_UP
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    position: str
+    title: str
+    short: str
+    seat: int
+    is_deputy: bool
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A person in front of a deployment: what every page and command of a deployment starts from."""
+
+    viewer: Viewer
+    deployment: Deployment
+    plan: Plan
+    plan_hash: str
+    seats: tuple[Seat, ...]
+    capabilities: frozenset[str]
+    settings: Settings = field(repr=False)
+
+    @property
+    def id(self) -> int:
+        return self.deployment.id
+
+    @property
+    def positions(self) -> frozenset[str]:
+        return frozenset(seat.position for seat in self.seats)
+
+    @property
+    def seat_title(self) -> str:
+        """The title people know this person by on the day, such as "DevOps lead"."""
+        if self.seats:
+            return self.seats[0].title
+        return "Administrator" if self.viewer.is_admin else self.viewer.name
+
+    @property
+    def who(self) -> str:
+        """How the log and the pages name this person: the name, and the seat where it says more."""
+        return self.viewer.name if self.viewer.name == self.seat_title else f"{self.viewer.name}, {self.seat_title}"
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.who, self.viewer.person_id)
+
+    @property
+    def now(self) -> datetime:
+        return self.viewer.now
+
+    def may(self, capability: str) -> bool:
+        return capability in self.capabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One line of the capability × action table. `any_of` empty means: everybody who is signed in.
+
+    `grant` marks the rollback: it is decided by the rollback grant, survives an idle session and an old CSRF token.
+    """
+
+    name: str
+    any_of: tuple[str, ...] = ()
+    step_up: bool = False
+    public: bool = False
+    grant: bool = False
+    token: str = ""
+    """The API scope that also opens it; empty means that no token ever does."""
+
+
+_plans: dict[str, Plan] = {}
+
+
+def plan_of(version: PlanVersion) -> Plan:
+    """The plan of a version, parsed once a process: what a hash stands for never changes."""
+    plan = _plans.get(version.hash)
+    if plan is None:
+        plan = _plans[version.hash] = Plan.model_validate_json(json.dumps(version.document))
+    return plan
+
+
+def capabilities_of(plan: Plan, positions: frozenset[str], *, is_admin: bool) -> frozenset[str]:
+    """The rights of somebody on these seats: those the plan names, one `sign_off:<question>` for each question of
+    theirs, and `sign_off` if there is any. An administrator administers and observes, and nothing else by that."""
+    found: set[str] = set()
+    for position in plan.positions:
+        if position.key in positions:
+            found.update(position.capabilities)
+            found.add("observe")
+    for phase in plan.phases:
+        for question in phase.signoffs.questions if phase.signoffs else ():
+            if question.position in positions:
+                found.update(("sign_off", f"sign_off:{question.key}"))
+    if is_admin:
+        found.update(("administer", "observe"))
+    return frozenset(found)
+
+
+def database(request: Request) -> Database:
+    return cast(Database, request.app.state.database)
+
+
+def settings(request: Request) -> Settings:
+    return cast(Settings, request.app.state.settings)
+
+
+async def find_viewer(request: Request, session: AsyncSession, *, allow_idle: bool = False) -> Viewer:
+    """The person signed in in this browser. Raises NotSignedIn."""
+    raw = request.cookies.get(SECURE_SESSION_COOKIE) or request.cookies.get(SESSION_COOKIE)
+    if not raw:
+        raise NotSignedIn
+    row = (
+        await session.execute(
+            select(WebSession, Person, func.clock_timestamp())
+            .join(Person, Person.id == WebSession.person_id)
+            .where(WebSession.id_hash == hashlib.sha256(raw.encode()).digest())
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotSignedIn
+    web_session, person, now = row
+    is_idle = now - web_session.seen_at > IDLE
+    if person.is_disabled or web_session.ended_at is not None or now - web_session.created_at > ABSOLUTE:
+        raise NotSignedIn
+    if is_idle and not allow_idle:
+        raise NotSignedIn
+    return Viewer(
+        person_id=person.id,
+        name=person.name,
+        login=person.login,
+        is_admin=person.is_admin,
+        csrf=web_session.csrf,
+        stepped_up_at=web_session.stepped_up_at,
+        session_hash=web_session.id_hash,
+        now=now,
+        is_idle=is_idle,
+    )
+
+
+async def find_scope(request: Request, session: AsyncSession, viewer: Viewer, deployment_id: int) -> Scope:
+    """The viewer in front of a deployment. Raises NotFound for strangers, so that ids tell them nothing."""
+    row = (
+        await session.execute(
+            select(Deployment, PlanVersion)
+            .join(PlanVersion, PlanVersion.id == Deployment.plan_version_id)
+            .where(Deployment.id == deployment_id)
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound("There is no such deployment.")
+    deployment, version = row
+    plan = plan_of(version)
+    rows = await session.scalars(
+        select(RosterSeat)
+        .where(RosterSeat.deployment_id == deployment_id, RosterSeat.person_id == viewer.person_id)
+        .order_by(RosterSeat.is_deputy, RosterSeat.seat)
+    )
+    positions = {position.key: position for position in plan.positions}
+    seats = tuple(
+        Seat(row.position, positions[row.position].title, positions[row.position].short, row.seat, row.is_deputy)
+        for row in rows
+        if row.position in positions
+    )
+    if not seats and not viewer.is_admin:
+        raise NotFound("There is no such deployment.")
+    capabilities = capabilities_of(plan, frozenset(seat.position for seat in seats), is_admin=viewer.is_admin)
+    return Scope(viewer, deployment, plan, version.hash, seats, capabilities, settings(request))
+
+
+def _is_cross_site(request: Request) -> bool:
+    return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+
+
+async def check_csrf(request: Request, viewer: Viewer, *, token_required: bool = True) -> None:
+    """Refuse a state change that did not come from a page of ours."""
+    if request.method in SAFE_METHODS:
+        return
+    if _is_cross_site(request):
+        raise Forbidden("This request came from another site. Nothing was done.")
+    if not token_required:
+        return
+    sent = request.headers.get(CSRF_HEADER) or str((await request.form()).get(CSRF_FIELD, ""))
+    if sent != viewer.csrf:
+        raise Rejected(
+            "This page is from an earlier sign-in. Nothing was done.",
+            remedy="Load the page again, then repeat what you did.",
+            conflict=True,
+            code="csrf",
+        )
+
+
+def require_scope(action: Action) -> Callable[..., Awaitable[Scope]]:
+    """A dependency for routes under /d/{deployment_id}: the Scope, if its position may do `action`."""
+
+    async def dependency(request: Request, deployment_id: int) -> Scope:
+        async with database(request).session() as session:
+            viewer = await find_viewer(request, session, allow_idle=action.grant)
+            scope = await find_scope(request, session, viewer, deployment_id)
+        check(action, scope.capabilities, viewer)
+        await check_csrf(request, viewer, token_required=not action.grant)
+        return scope
+
+    return _named(dependency, action)
+
+
+def require_viewer(action: Action) -> Callable[..., Awaitable[Viewer]]:
+    """A dependency for routes outside a deployment: the Viewer, if signed in (and administrator where asked)."""
+
+    async def dependency(request: Request) -> Viewer:
+        async with database(request).session() as session:
+            viewer = await find_viewer(request, session)
+        check(action, frozenset({"administer"} if viewer.is_admin else set()), viewer)
+        await check_csrf(request, viewer)
+        return viewer
+
+    return _named(dependency, action)
+
+
+def public(action: Action) -> Callable[..., Awaitable[None]]:
+    """A dependency that marks a route as open to nobody in particular; cross-site posts are refused all the same."""
+
+    async def dependency(request: Request) -> None:
+        if request.method not in SAFE_METHODS and _is_cross_site(request):
+            raise Forbidden("This request came from another site. Nothing was done.")
+
+    return _named(dependency, action)
+
+
+def check(action: Action, capabilities: frozenset[str], viewer: Viewer) -> None:
+    """Raises Forbidden or, where only a fresh sign-in is missing, Rejected with the code `step_up`."""
+    if action.any_of and not capabilities.intersection(action.any_of):
+        raise Forbidden("Your position may not do this.", needs=" or ".join(action.any_of))
+    if action.step_up and not viewer.is_stepped_up:
+        raise Rejected(
+            "Your last sign-in is more than 5 min ago. Nothing was recorded.",
+            remedy="Confirm that it is you, then repeat what you did.",
+            code="step_up",
+        )
+
+
+def _named(dependency: Callable[..., Awaitable[Any]], action: Action) -> Callable[..., Awaitable[Any]]:
+    # The generated route test reads the action off the dependency; a route without one fails it.
+    dependency.action = action  # type: ignore[attr-defined]
+    return dependency

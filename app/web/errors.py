@@ -1,0 +1,141 @@
+"""Refusals and failures, in words: a panel for htmx, a page for browsers, problem+json for machines."""
+
+import secrets
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+
+from app.domain.errors import Rejected
+from app.web.access import Forbidden, NotFound, NotSignedIn
+from app.web.form import field_errors
+from app.web.rendering import is_htmx, notice, plain_page
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What happened, why, what moved, what to do. `code` is stable; `reference` finds the line in the log."""
+
+    status: int
+    code: str
+    title: str
+    text: str
+    todo: tuple[str, ...] = ()
+    reference: str = ""
+    link: tuple[str, str] | None = None
+
+
+def problem_response(request: Request, problem: Problem) -> Response:
+    """The problem in the form that the asker reads."""
+    if request.url.path.startswith("/api/"):
+        body = {
+            "type": f"urn:gonogo:problem:{problem.code}",
+            "title": problem.title,
+            "status": problem.status,
+            "detail": " ".join((problem.text, *problem.todo)).strip(),
+            "code": problem.code,
+        }
+        return JSONResponse(body, problem.status, media_type="application/problem+json")
+    if is_htmx(request):
+        return notice(request, "_problem.html", status=problem.status, problem=problem)
+    return plain_page(request, "problem.html", status=problem.status, problem=problem)
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers."""
+    app.add_exception_handler(Rejected, _rejected)
+    app.add_exception_handler(NotSignedIn, _not_signed_in)
+    app.add_exception_handler(Forbidden, _forbidden)
+    app.add_exception_handler(NotFound, _not_found)
+    app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _rejected(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Rejected)
+    todo = (error.remedy,) if error.remedy else ()
+    if error.code == "step_up":
+        back = quote(request.headers.get("hx-current-url") or request.headers.get("referer") or "/")
+        link = ("Confirm that it is you", f"/step-up?next={back}")
+        return problem_response(
+            request, Problem(403, "step_up", "Confirm that it is you", error.reason, todo, link=link)
+        )
+    status = 409 if error.conflict else 422
+    title = "Somebody or something was faster" if error.conflict else "This was not done"
+    return problem_response(request, Problem(status, error.code, title, error.reason, todo))
+
+
+async def _not_signed_in(request: Request, _error: Exception) -> Response:
+    text = "You are not signed in, or the sign-in has ended. Nothing was done."
+    if request.url.path.startswith("/api/"):
+        return problem_response(request, Problem(401, "not_signed_in", "Not signed in", text))
+    back = request.url.path if request.method == "GET" else "/"
+    target = f"/sign-in?next={quote(back)}"
+    if is_htmx(request):
+        problem = Problem(401, "not_signed_in", "Not signed in", text, link=("Sign in", target))
+        return problem_response(request, problem)
+    return RedirectResponse(target, status_code=303)
+
+
+async def _forbidden(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Forbidden)
+    todo = (f"It needs the right to {error.needs.replace('_', ' ')}.",) if error.needs else ()
+    problem = Problem(403, "forbidden", "Not for your position", f"{error.reason} Nothing was done.", todo)
+    return problem_response(request, problem)
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    return problem_response(
+        request, Problem(404, "not_found", "Not found", str(error), ("Go back to the list of deployments.",))
+    )
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    lines = tuple(f"{name.replace('_', ' ')}: {sentence}" for name, sentence in field_errors(error).items())
+    return problem_response(
+        request, Problem(422, "unreadable", "The form could not be read", "Nothing was done.", lines)
+    )
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    title = "Not found" if error.status_code == 404 else "This was not done"
+    return problem_response(request, Problem(error.status_code, "http", title, str(error.detail)))
+
+
+async def _database(request: Request, error: Exception) -> Response:
+    reference = secrets.token_hex(4)
+    log.error("web.database.unavailable", reference=reference, path=request.url.path, error=str(error)[:500])
+    problem = Problem(
+        503,
+        "database",
+        "The database does not answer",
+        "What you did was not recorded, and no traffic moved because of it.",
+        ("Try again in a few seconds.", "If traffic has to move now, use gonogo's command line on a worker."),
+        reference,
+    )
+    return problem_response(request, problem)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    reference = secrets.token_hex(4)
+    log.error("web.unexpected", reference=reference, path=request.url.path, exc_info=error)
+    problem = Problem(
+        500,
+        "unexpected",
+        "gonogo made a mistake",
+        "This is a fault of the product, not of what you did. What you did was not recorded.",
+        ("Load the page again; it shows where things stand.", f"Tell the administrator this reference: {reference}."),
+        reference,
+    )
+    return problem_response(request, problem)

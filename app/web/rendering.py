@@ -1,0 +1,123 @@
+"""Render a page or a fragment. The frame (mission bar, tabs, person) is the same for all pages of a deployment."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment
+
+from app.web.access import Scope, Viewer
+from app.web.mission import MissionView
+from app.web.page import PageView, PersonView, TabView, Theme
+
+MissionBuilder = Callable[[Scope], Awaitable[MissionView]]
+
+_TABS = (
+    ("home", "Home", "", "home", True),
+    ("board", "Go/no-go", "/board", "board", True),
+    ("switch", "Switch", "/switch", "switch", False),
+    ("wall", "Wall", "/wall", "wall", True),
+    ("timeline", "Timeline", "/timeline", "list", True),
+    ("checklists", "Checklists", "/checklists", "list", False),
+    ("plan", "Plan", "/plan", "plan", False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the app's wiring gives to rendering: kept on `app.state.frame`."""
+
+    templates: Environment
+    mission: MissionBuilder
+    has_range: bool
+
+
+def _frame(request: Request) -> Frame:
+    frame: Frame = request.app.state.frame
+    return frame
+
+
+def is_htmx(request: Request) -> bool:
+    return request.headers.get("hx-request") == "true"
+
+
+def _theme(request: Request) -> Theme:
+    match request.cookies.get("gonogo_theme"):
+        case "light":
+            return "light"
+        case "dark":
+            return "dark"
+        case _:
+            return "system"
+
+
+def tabs_of(deployment_id: int, *, has_range: bool) -> tuple[TabView, ...]:
+    base = f"/d/{deployment_id}"
+    tabs = [TabView(key, title, base + path, icon, in_dock) for key, title, path, icon, in_dock in _TABS]
+    if has_range:
+        tabs.append(TabView("range", "Range", f"{base}/range", "flask"))
+    return tuple(tabs)
+
+
+async def page(
+    request: Request, scope: Scope, template: str, *, current: str = "", status: int = 200, **context: Any
+) -> Response:
+    """A whole page of a deployment. `current` is the key of a tab; the context gets `page`, `mission`, `csrf_token`."""
+    frame = _frame(request)
+    mission = await frame.mission(scope)
+    view = PageView(
+        person=PersonView(scope.viewer.name, scope.seat_title if scope.seat_title != scope.viewer.name else ""),
+        tabs=tabs_of(scope.id, has_range=frame.has_range),
+        current=current,
+        theme=_theme(request),
+        sign_out_url="/sign-out",
+    )
+    return _render(
+        frame, template, {"page": view, "mission": mission, "csrf_token": scope.viewer.csrf, **context}, status
+    )
+
+
+def plain_page(
+    request: Request, template: str, *, viewer: Viewer | None = None, status: int = 200, **context: Any
+) -> Response:
+    """A page outside any deployment: sign-in, the list, an error for somebody who is not signed in."""
+    view = PageView(
+        person=PersonView(viewer.name) if viewer else None,
+        theme=_theme(request),
+        sign_out_url="/sign-out" if viewer else "",
+    )
+    token = viewer.csrf if viewer else ""
+    return _render(_frame(request), template, {"page": view, "mission": None, "csrf_token": token, **context}, status)
+
+
+def fragment(
+    request: Request, scope: Scope | Viewer, template: str, *, status: int = 200, **context: Any
+) -> HTMLResponse:
+    """One fragment: the same template that the page includes."""
+    viewer = scope.viewer if isinstance(scope, Scope) else scope
+    return _render(_frame(request), template, {"csrf_token": viewer.csrf, **context}, status)
+
+
+def notice(request: Request, template: str, *, status: int, **context: Any) -> HTMLResponse:
+    """A fragment for the page's #notice that needs no person: an error panel."""
+    return _render(_frame(request), template, {"csrf_token": "", **context}, status)
+
+
+def done(request: Request, url: str) -> Response:
+    """The answer to a form that changed something: 204 where the stream brings the change, else back to the page."""
+    if is_htmx(request):
+        return Response(status_code=204)
+    return RedirectResponse(url, status_code=303)
+
+
+def go_to(request: Request, url: str) -> Response:
+    """Another page follows, with or without script."""
+    if is_htmx(request):
+        return Response(status_code=204, headers={"HX-Redirect": url})
+    return RedirectResponse(url, status_code=303)
+
+
+def _render(frame: Frame, template: str, context: Mapping[str, Any], status: int) -> HTMLResponse:
+    return HTMLResponse(frame.templates.get_template(template).render(context), status_code=status)

@@ -1,0 +1,74 @@
+"""What every answer carries and what no request may bring: headers, size, in pure ASGI because streams pass here."""
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BODY_LIMIT = 256 * 1024
+"""Bytes of a form or a posting of readings; evidence files get their own, larger limit when they come."""
+
+CSP = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=()",
+}
+_HSTS = "max-age=31536000; includeSubDomains"
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class SecurityMiddleware:
+    """Security headers on every answer, no-store on pages, and an end to bodies over the limit."""
+
+    def __init__(self, app: ASGIApp, *, tls: bool) -> None:
+        self._app = app
+        self._tls = tls
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        received = 0
+        started = False
+
+        async def bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            if message["type"] == "http.request":
+                received += len(message.get("body", b""))
+                if received > BODY_LIMIT:
+                    raise _TooLarge
+            return message
+
+        async def dressed(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                self._dress(MutableHeaders(scope=message), str(scope["path"]))
+            await send(message)
+
+        try:
+            await self._app(scope, bounded, dressed)
+        except _TooLarge:
+            if started:
+                raise
+            text = f"The request is larger than {BODY_LIMIT // 1024} KiB. Nothing was done."
+            await PlainTextResponse(text, status_code=413)(scope, receive, dressed)
+
+    def _dress(self, headers: MutableHeaders, path: str) -> None:
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        if not path.startswith("/static/"):
+            headers.setdefault("cache-control", "no-store")
+        if self._tls:
+            headers.setdefault("strict-transport-security", _HSTS)
