@@ -4,6 +4,8 @@ Every field that a person writes into a plan is declared in this file; its JSON 
 Durations are seconds.
 """
 
+import hashlib
+import json
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -26,6 +28,8 @@ Capability = Literal[
     "observe",
     "administer",
 ]
+
+Panel = Literal["votes", "checklist", "traffic", "metrics", "customers", "team", "timeline", "strip"]
 
 
 class Node(BaseModel):
@@ -97,7 +101,7 @@ class Position(Node):
     seats: Annotated[int, Field(ge=1, le=20)] = 1
     capabilities: tuple[Capability, ...]
     duties: Duties = Duties()
-    panels: tuple[Literal["votes", "checklist", "traffic", "metrics", "customers", "team", "timeline", "strip"], ...] = ()
+    panels: tuple[Panel, ...] = ()
 
 
 class Question(Node):
@@ -159,6 +163,8 @@ class Trigger(Node):
     breach_share: Annotated[float, Field(gt=0, le=1)] = 0.9
     failing_checks: Annotated[int, Field(ge=1)] = 2
     mode: Literal["automatic", "recommend"] = "automatic"
+    smoke_tests: tuple[Key, ...] = ()
+    """For kind `probe`: the smoke tests of a target that are repeated; one of them failing counts."""
 
 
 class StripCheck(Node):
@@ -300,6 +306,7 @@ class Plan(Node):
     key: Key
     title: Line
     organisation: Line
+    mission: str = ""
     timezone: Line
     releases: Releases
     positions: tuple[Position, ...]
@@ -311,7 +318,9 @@ class Plan(Node):
     contacts: tuple[Contact, ...] = ()
     channels: tuple[Channel, ...] = ()
     rules: tuple[Line, ...] = ()
-    """What everybody does and avoids on the day (readiness of all team members)."""
+    """What everybody sees to on the day (readiness of all team members)."""
+    avoid: tuple[Line, ...] = ()
+    """What nobody does on the day."""
 
     def position(self, key: str) -> Position:
         return next(p for p in self.positions if p.key == key)
@@ -332,3 +341,14 @@ class Plan(Node):
     def production(self) -> Phase:
         """The blue-green phase: the one whose switch needs the five sign-offs."""
         return next(p for p in self.phases if p.kind == "blue_green")
+
+
+def plan_hash(plan: Plan) -> str:
+    """The plan's name for good: SHA-256 (64 hex digits) over its canonical JSON.
+
+    Fields at their default are left out, so that neither writing a default down nor a later field with a
+    default renames a plan that sign-offs are bound to.
+    """
+    values = plan.model_dump(mode="json", exclude_defaults=True)
+    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
