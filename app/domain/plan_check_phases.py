@@ -1,0 +1,147 @@
+"""Phases that make sense: what a switch needs, canary steps, times in their order, answers to decisions."""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from itertools import pairwise
+
+from app.domain.plan import Phase, Plan
+from app.domain.plan_check_keys import repeated
+from app.domain.plan_problems import Finding, Path
+
+TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+LIMITED_CRITERIA = ("error_rate", "response_time")
+
+
+def one_switch_phase(plan: Plan) -> Iterator[Finding]:
+    switching = [p for p, phase in enumerate(plan.phases) if phase.kind == "blue_green"]
+    if not switching:
+        message = "No phase switches production: none is of kind `blue_green`."
+        yield Finding(("phases",), message, "Make one phase `kind: blue_green`.", "phases")
+    for p in switching[1:]:
+        message = f"The phase `{plan.phases[switching[0]].key}` switches production already."
+        yield Finding(("phases", p, "kind"), message, "Keep one phase of kind `blue_green`.")
+
+
+def switch_phases(plan: Plan) -> Iterator[Finding]:
+    """A phase that switches production has all that a switch, its sign-offs and a rollback need."""
+    for p, phase in enumerate(plan.phases):
+        if phase.kind == "blue_green":
+            yield from _needs_of_switch(("phases", p), phase)
+        if phase.kind == "canary" and not phase.canary:
+            message = f"The phase `{phase.key}` is a canary without steps."
+            yield Finding(("phases", p), message, "Add `canary:` with percent and dwell_s.", "phases", phase.key)
+
+
+def _needs_of_switch(path: Path, phase: Phase) -> Iterator[Finding]:
+    needs = {"target": phase.target, "signoffs": phase.signoffs, "strip": phase.strip, "rollback": phase.rollback}
+    for field, value in needs.items():
+        if not value:
+            message = f"The phase `{phase.key}` switches production but has no `{field}`."
+            yield Finding(path, message, f"Add `{field}:` to it.", "phases", phase.key)
+    if phase.signoffs and not phase.signoffs.questions:
+        message = "Nobody is asked before the switch."
+        yield Finding((*path, "signoffs", "questions"), message, "Add at least one question.", "phases")
+    if phase.rollback and not phase.rollback.criteria:
+        message = "Nothing tells whether a rollback succeeded."
+        yield Finding((*path, "rollback", "criteria"), message, "Add at least one criterion.", "phases")
+
+
+def questions_of_distinct_positions(plan: Plan) -> Iterator[Finding]:
+    """Manual, 'GO/NO-GO decision': each question is answered by somebody else."""
+    for p, phase in enumerate(plan.phases):
+        asked: dict[str, str] = {}
+        for q, question in enumerate(phase.signoffs.questions if phase.signoffs else ()):
+            if question.position in asked:
+                message = f"`{question.position}` answers `{asked[question.position]}` already."
+                path = ("phases", p, "signoffs", "questions", q, "position")
+                yield Finding(path, message, "Ask each position one question.")
+            asked.setdefault(question.position, question.key)
+
+
+def strip_in_order(plan: Plan) -> Iterator[Finding]:
+    for p, phase in enumerate(plan.phases):
+        path: Path = ("phases", p, "strip")
+        for i, (before, after) in enumerate(pairwise(phase.strip), start=1):
+            if after.at_s <= before.at_s:
+                message = f"T{after.at_s:+d} s stands after T{before.at_s:+d} s."
+                yield Finding((*path, i, "at_s"), message, "Order the stages by time.")
+        seen: set[str] = set()
+        for i, stage in enumerate(phase.strip):
+            for c, line in enumerate(stage.checks):
+                if line.check in seen:
+                    message = f"`{line.check}` is answered by a line before."
+                    yield Finding((*path, i, "checks", c, "check"), message, "Keep one line for each check.")
+                seen.add(line.check)
+
+
+def rollback_criteria(plan: Plan) -> Iterator[Finding]:
+    for p, phase in enumerate(plan.phases):
+        criteria = phase.rollback.criteria if phase.rollback else ()
+        path: Path = ("phases", p, "rollback", "criteria")
+        yield from repeated(path, [criterion.check for criterion in criteria], "check")
+        for i, criterion in enumerate(criteria):
+            if criterion.check in LIMITED_CRITERIA and criterion.below is None:
+                message = f"`{criterion.check}` has no limit."
+                yield Finding((*path, i), message, "Add `below:` with a number.", "phases", phase.key)
+            if criterion.check not in LIMITED_CRITERIA and criterion.below is not None:
+                message = f"`{criterion.check}` is answered yes or no; it takes no `below`."
+                yield Finding((*path, i, "below"), message, "Remove it.")
+
+
+def growing_canary(plan: Plan) -> Iterator[Finding]:
+    for p, phase in enumerate(plan.phases):
+        path: Path = ("phases", p, "canary")
+        for i, (before, after) in enumerate(pairwise(phase.canary), start=1):
+            if after.percent <= before.percent:
+                message = f"{after.percent} % is not more than the {before.percent} % before it."
+                yield Finding((*path, i, "percent"), message, "Let each step grow.")
+        if phase.canary and phase.canary[-1].percent != 100:
+            message = f"The last step ends at {phase.canary[-1].percent} %."
+            yield Finding((*path, len(phase.canary) - 1, "percent"), message, "Let the last step be 100.", "phases")
+
+
+def rising_times(plan: Plan) -> Iterator[Finding]:
+    """Decision points and timeline marks come in their order, within the phase."""
+    for p, phase in enumerate(plan.phases):
+        for i, (point, next_point) in enumerate(pairwise(phase.decisions), start=1):
+            if next_point.minute <= point.minute:
+                message = f"Minute {next_point.minute} stands after minute {point.minute}."
+                yield Finding(("phases", p, "decisions", i, "minute"), message, "Order them by minute.")
+        for i, (mark, next_mark) in enumerate(pairwise(phase.timeline), start=1):
+            if next_mark.at_s < mark.at_s:
+                message = f"{next_mark.at_s:g} s stands after {mark.at_s:g} s."
+                yield Finding(("phases", p, "timeline", i, "at_s"), message, "Order the marks by time.")
+        for i, mark in enumerate(phase.timeline):
+            if mark.at_s > phase.duration_s:
+                message = f"{mark.at_s:g} s lies beyond the phase's {phase.duration_s:g} s."
+                remedy = "Lengthen `duration_s` or move the mark."
+                yield Finding(("phases", p, "timeline", i, "at_s"), message, remedy)
+
+
+def decision_answers(plan: Plan) -> Iterator[Finding]:
+    for p, phase in enumerate(plan.phases):
+        for d, point in enumerate(phase.decisions):
+            path: Path = ("phases", p, "decisions", d, "answers")
+            yield from repeated(path, [answer.answer for answer in point.answers], "answer")
+            if not point.answers:
+                message = f"Minute {point.minute} offers no answer."
+                yield Finding(path, message, "Add some: continue, watch, escalate, rollback.", "phases")
+
+
+def dates_and_times(plan: Plan) -> Iterator[Finding]:
+    for p, phase in enumerate(plan.phases):
+        day, time = phase.schedule.day, phase.schedule.time
+        if day and not _is_date(day):
+            remedy = "Write it as 2026-02-27, or leave it empty."
+            yield Finding(("phases", p, "schedule", "day"), f"`{day[:60]}` is not a date.", remedy)
+        if time and not TIME.fullmatch(time):
+            remedy = 'Write it with 24 hours: "14:00".'
+            yield Finding(("phases", p, "schedule", "time"), f"`{time[:60]}` is not a time of day.", remedy)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
