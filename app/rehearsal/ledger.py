@@ -1,0 +1,77 @@
+"""What the customers remember: how many requests, how many failed, and each failure."""
+
+import time
+from collections import Counter, deque
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+REMEMBERED = 1000
+RATE_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """`status` is None and `error` says why where there was no answer; `connection` is "kept" or "new"."""
+
+    at: str
+    side: str
+    path: str
+    status: int | None
+    error: str
+    connection: str
+
+    @classmethod
+    def now(cls, side: str, path: str, status: int | None, error: str, connection: str) -> "Failure":
+        return cls(datetime.now(UTC).isoformat(), side, path, status, error, connection)
+
+    def __str__(self) -> str:
+        what = f"status {self.status}" if self.status else self.error
+        return f"{self.at[11:19]} {self.side or 'nobody'} {self.path}: {what}"
+
+
+class Ledger:
+    """Counts since the process started."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.failed = 0
+        self.held_back = 0
+        self._by_side: Counter[str] = Counter({"BLUE": 0, "GREEN": 0, "": 0})
+        self._failures: deque[Failure] = deque(maxlen=REMEMBERED)
+        self._seconds: deque[list[int]] = deque(maxlen=RATE_SECONDS + 2)
+
+    def sent(self) -> None:
+        self.requests += 1
+        second = int(time.monotonic())
+        if not self._seconds or self._seconds[-1][0] != second:
+            self._seconds.append([second, 0])
+        self._seconds[-1][1] += 1
+
+    def answered(self, side: str) -> None:
+        self._by_side[side] += 1
+
+    def fail(self, failure: Failure) -> None:
+        self.failed += 1
+        if failure.status is None:
+            self._by_side[""] += 1
+        self._failures.append(failure)
+
+    def per_second(self) -> float:
+        """Over the last five whole seconds."""
+        now = int(time.monotonic())
+        return sum(count for second, count in self._seconds if now - RATE_SECONDS <= second < now) / RATE_SECONDS
+
+    def as_json(self) -> dict[str, object]:
+        newest = self._failures[-1] if self._failures else None
+        return {
+            "requests": self.requests,
+            "failed": self.failed,
+            "per_second": self.per_second(),
+            "by_side": dict(self._by_side),
+            "held_back": self.held_back,
+            "held_blue": 0,
+            "held_green": 0,
+            "last_failure": str(newest) if newest else "",
+            "failures": [asdict(failure) for failure in reversed(self._failures)],
+            "failures_dropped": self.failed - len(self._failures),
+        }

@@ -1,0 +1,85 @@
+"""The processes of the range: two releases, the balancer, the customers. The control process owns one stage."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.domain.sides import Side
+from app.rehearsal import caddy
+from app.rehearsal.child import Child, listens
+from app.rehearsal.weights_file import WeightsFile
+
+
+@dataclass(frozen=True, slots=True)
+class RangePorts:
+    """Ports on loopback."""
+
+    public: int
+    control: int
+    blue: int
+    green: int
+    customers: int
+
+    def of(self, side: Side) -> int:
+        return self.blue if side is Side.BLUE else self.green
+
+
+class Stage:
+    """`folder` keeps weights, epoch and Caddy's configuration; `logs` gets a file a process."""
+
+    def __init__(self, folder: Path, logs: Path, ports: RangePorts, environment: Mapping[str, str]) -> None:
+        self.ports = ports
+        self.public_url = f"http://127.0.0.1:{ports.public}"
+        self.weights = WeightsFile(folder)
+        self.caddy_configuration = caddy.configuration(ports.public, {side: ports.of(side) for side in Side})
+        self._folder = folder
+        self._logs = logs
+        self._environment = environment
+        self.releases = {side: self._release(side) for side in Side}
+        self.balancer = self._child(
+            "balancer", [caddy.program(), "run", "--config", "caddy.json"], listens(ports.public), folder=folder
+        )
+        self.customers = self._python(
+            *("customers", "app.rehearsal.customers", listens(ports.customers)),
+            *("--public", self.public_url, "--port", str(ports.customers), "--per-second", "0"),
+        )
+
+    def start(self) -> None:
+        """All at once; customers send nothing before they are told to, when all the others are ready."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.weights.make()
+        (self._folder / "caddy.json").write_text(json.dumps(self.caddy_configuration, indent=1))
+        for child in self.children():
+            child.launch()
+        for child in self.children():
+            child.wait_ready()
+
+    def stop(self) -> None:
+        """Customers first, so that nobody's request fails because of the end."""
+        for child in (self.customers, self.balancer, *self.releases.values()):
+            child.stop(patience=2)
+
+    def children(self) -> list[Child]:
+        return [*self.releases.values(), self.balancer, self.customers]
+
+    def _release(self, side: Side) -> Child:
+        port = self.ports.of(side)
+        return self._python(
+            *(f"release-{side.value.lower()}", "app.rehearsal.release", listens(port)),
+            *("--side", side.value, "--port", str(port)),
+        )
+
+    def _python(self, name: str, module: str, ready: Callable[[], bool], *arguments: str) -> Child:
+        return self._child(name, [sys.executable, "-m", module, *arguments], ready)
+
+    def _child(self, name: str, command: list[str], ready: Callable[[], bool], folder: Path | None = None) -> Child:
+        return Child(
+            name,
+            command,
+            log=self._logs / f"{name}.log",
+            environment=self._environment,
+            folder=folder or Path(__file__).parents[2],
+            ready=ready,
+        )
