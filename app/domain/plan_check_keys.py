@@ -76,14 +76,14 @@ def references(plan: Plan) -> Iterator[Finding]:
         if key not in declared[collection]:
             message = f"There is no {ONE_OF[collection]} `{key}`."
             remedy = did_you_mean(key, declared[collection], f"declare it under `{collection}`")
-            yield Finding(path, message, remedy, collection, key)
+            yield Finding(path, message, remedy, (collection,), key)
     tests = [test.key for target in plan.targets for test in target.smoke_tests]
     for t, trigger in enumerate(plan.triggers):
         for s, key in enumerate(trigger.smoke_tests):
             if key not in tests:
                 remedy = did_you_mean(key, tests, "declare it under `smoke_tests` of a target")
                 path = ("triggers", t, "smoke_tests", s)
-                yield Finding(path, f"There is no smoke test `{key}`.", remedy, "targets", key)
+                yield Finding(path, f"There is no smoke test `{key}`.", remedy, ("targets",), key)
 
 
 def _references(plan: Plan) -> Iterator[tuple[Path, Collection, str]]:

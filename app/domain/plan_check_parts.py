@@ -16,10 +16,10 @@ def two_releases(plan: Plan) -> Iterator[Finding]:
     blue, green = plan.releases.blue, plan.releases.green
     if blue.version == green.version:
         message = f"BLUE and GREEN both have version {green.version}."
-        yield Finding(("releases", "green", "version"), message, "Name the version that goes live.", "releases")
+        yield Finding(("releases", "green", "version"), message, "Name the version that goes live.", ("releases",))
     if blue.digest == green.digest:
         message = "BLUE and GREEN have the same digest: they are the same release."
-        yield Finding(("releases", "green", "digest"), message, "Write the digest of the new artifact.", "releases")
+        yield Finding(("releases", "green", "digest"), message, "Write the digest of the new artifact.", ("releases",))
 
 
 def threshold_order(plan: Plan) -> Iterator[Finding]:
@@ -38,7 +38,7 @@ def trigger_fields(plan: Plan) -> Iterator[Finding]:
         yield from _fields_of_trigger(("triggers", t), trigger)
     if plan.triggers and not any(trigger.kind == "button" for trigger in plan.triggers):
         message = "No trigger is the decision of a person."
-        yield Finding(("triggers",), message, "Add one of kind `button`: the rollback guard.", "triggers")
+        yield Finding(("triggers",), message, "Add one of kind `button`: the rollback guard.", ("triggers",))
 
 
 def _fields_of_trigger(path: Path, trigger: Trigger) -> Iterator[Finding]:
@@ -53,11 +53,11 @@ def _fields_of_trigger(path: Path, trigger: Trigger) -> Iterator[Finding]:
     for field in needed:
         if not given[field]:
             message = f"A trigger of kind `{trigger.kind}` needs `{field}`."
-            yield Finding(path, message, f"Add `{field}:`.", "triggers", trigger.key)
+            yield Finding(path, message, f"Add `{field}:`.", (*path, field))
     for field in given:
         if given[field] and field not in allowed:
             message = f"A trigger of kind `{trigger.kind}` takes no `{field}`."
-            yield Finding((*path, field), message, "Remove it, or change the kind.", "triggers", trigger.key)
+            yield Finding((*path, field), message, "Remove it, or change the kind.")
     if trigger.sustained_s < 0:
         yield Finding((*path, "sustained_s"), f"{trigger.sustained_s:g} s is no duration.", "Write 0 or more.")
 
@@ -68,7 +68,7 @@ def one_rollback_script(plan: Plan) -> Iterator[Finding]:
     for path, action in actions_of(plan):
         if action.kind == "script" and not action.command:
             message = f"The script `{action.key}` has no command."
-            yield Finding(path, message, "Add `command:`, a list of arguments.", "phases", action.key)
+            yield Finding(path, message, "Add `command:`, a list of arguments.", (*path, "command"))
         if action.kind != "rollback" or not action.command:
             continue
         if named:
@@ -85,7 +85,7 @@ def capabilities_covered(plan: Plan) -> Iterator[Finding]:
     for capability in NEEDED_CAPABILITIES:
         if capability not in held and (decisions or capability != "decide"):
             remedy = f"Add `{capability}` to the capabilities of a position."
-            yield Finding(("positions",), f"No position has the capability `{capability}`.", remedy, "positions")
+            yield Finding(("positions",), f"No position has the capability `{capability}`.", remedy, ("positions",))
     for p, phase in enumerate(plan.phases):
         for d, point in enumerate(phase.decisions):
             yield from _needs_right(plan, point.position, "decide", ("phases", p, "decisions", d, "position"))
@@ -96,10 +96,11 @@ def capabilities_covered(plan: Plan) -> Iterator[Finding]:
 
 
 def _needs_right(plan: Plan, key: str, capability: Capability, path: Path) -> Iterator[Finding]:
-    named = next((position for position in plan.positions if position.key == key), None)
-    if named is not None and capability not in named.capabilities:
-        message = f"`{key}` is named here but lacks the capability `{capability}`."
-        yield Finding(path, message, f"Add `{capability}` to the position, or name another.", "positions", key)
+    for i, position in enumerate(plan.positions):
+        if position.key == key and capability not in position.capabilities:
+            message = f"`{key}` is named here but lacks the capability `{capability}`."
+            remedy = f"Add `{capability}` to the position, or name another."
+            yield Finding(path, message, remedy, ("positions", i, "capabilities"))
 
 
 def release_identity(plan: Plan) -> Iterator[Finding]:
@@ -108,7 +109,7 @@ def release_identity(plan: Plan) -> Iterator[Finding]:
         path: Path = ("targets", t, "identity")
         if (identity.header is None) == (identity.field is None):
             message = "A release says who it is in one way: a response header, or a field of a JSON answer."
-            yield Finding(path, message, "Set either `header` or `field` (with `path`).", "targets", target.key)
+            yield Finding(path, message, "Set either `header` or `field` (with `path`).", path)
         if identity.header is not None and not HEADER.fullmatch(identity.header):
             message = f"`{identity.header[:60]}` can't be the name of a header."
             yield Finding((*path, "header"), message, "Use letters, digits and `-`.")

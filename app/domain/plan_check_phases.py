@@ -17,7 +17,7 @@ def one_switch_phase(plan: Plan) -> Iterator[Finding]:
     switching = [p for p, phase in enumerate(plan.phases) if phase.kind == "blue_green"]
     if not switching:
         message = "No phase switches production: none is of kind `blue_green`."
-        yield Finding(("phases",), message, "Make one phase `kind: blue_green`.", "phases")
+        yield Finding(("phases",), message, "Make one phase `kind: blue_green`.", ("phases",))
     for p in switching[1:]:
         message = f"The phase `{plan.phases[switching[0]].key}` switches production already."
         yield Finding(("phases", p, "kind"), message, "Keep one phase of kind `blue_green`.")
@@ -30,7 +30,8 @@ def switch_phases(plan: Plan) -> Iterator[Finding]:
             yield from _needs_of_switch(("phases", p), phase)
         if phase.kind == "canary" and not phase.canary:
             message = f"The phase `{phase.key}` is a canary without steps."
-            yield Finding(("phases", p), message, "Add `canary:` with percent and dwell_s.", "phases", phase.key)
+            remedy = "Add `canary:` with percent and dwell_s."
+            yield Finding(("phases", p), message, remedy, ("phases", p, "canary"))
 
 
 def _needs_of_switch(path: Path, phase: Phase) -> Iterator[Finding]:
@@ -38,13 +39,15 @@ def _needs_of_switch(path: Path, phase: Phase) -> Iterator[Finding]:
     for field, value in needs.items():
         if not value:
             message = f"The phase `{phase.key}` switches production but has no `{field}`."
-            yield Finding(path, message, f"Add `{field}:` to it.", "phases", phase.key)
+            yield Finding(path, message, f"Add `{field}:` to it.", (*path, field))
     if phase.signoffs and not phase.signoffs.questions:
         message = "Nobody is asked before the switch."
-        yield Finding((*path, "signoffs", "questions"), message, "Add at least one question.", "phases")
+        questions = (*path, "signoffs", "questions")
+        yield Finding(questions, message, "Add at least one question.", questions)
     if phase.rollback and not phase.rollback.criteria:
         message = "Nothing tells whether a rollback succeeded."
-        yield Finding((*path, "rollback", "criteria"), message, "Add at least one criterion.", "phases")
+        criteria = (*path, "rollback", "criteria")
+        yield Finding(criteria, message, "Add at least one criterion.", criteria)
 
 
 def questions_of_distinct_positions(plan: Plan) -> Iterator[Finding]:
@@ -83,7 +86,7 @@ def rollback_criteria(plan: Plan) -> Iterator[Finding]:
         for i, criterion in enumerate(criteria):
             if criterion.check in LIMITED_CRITERIA and criterion.below is None:
                 message = f"`{criterion.check}` has no limit."
-                yield Finding((*path, i), message, "Add `below:` with a number.", "phases", phase.key)
+                yield Finding((*path, i), message, "Add `below:` with a number.", (*path, i, "below"))
             if criterion.check not in LIMITED_CRITERIA and criterion.below is not None:
                 message = f"`{criterion.check}` is answered yes or no; it takes no `below`."
                 yield Finding((*path, i, "below"), message, "Remove it.")
@@ -98,7 +101,7 @@ def growing_canary(plan: Plan) -> Iterator[Finding]:
                 yield Finding((*path, i, "percent"), message, "Let each step grow.")
         if phase.canary and phase.canary[-1].percent != 100:
             message = f"The last step ends at {phase.canary[-1].percent} %."
-            yield Finding((*path, len(phase.canary) - 1, "percent"), message, "Let the last step be 100.", "phases")
+            yield Finding((*path, len(phase.canary) - 1, "percent"), message, "Let the last step be 100.", path)
 
 
 def rising_times(plan: Plan) -> Iterator[Finding]:
@@ -126,7 +129,7 @@ def decision_answers(plan: Plan) -> Iterator[Finding]:
             yield from repeated(path, [answer.answer for answer in point.answers], "answer")
             if not point.answers:
                 message = f"Minute {point.minute} offers no answer."
-                yield Finding(path, message, "Add some: continue, watch, escalate, rollback.", "phases")
+                yield Finding(path, message, "Add some: continue, watch, escalate, rollback.", path)
 
 
 def dates_and_times(plan: Plan) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Path = tuple[str | int, ...]
-Collection = Literal["positions", "targets", "metrics", "checklists", "phases", "triggers", "releases"]
+Collection = Literal["positions", "targets", "metrics", "checklists", "phases", "triggers"]
 
 
 def path_text(path: Path) -> str:
@@ -19,14 +19,14 @@ def path_text(path: Path) -> str:
 class Finding:
     """Something wrong with a plan whose fields are all well formed.
 
-    `rests_on` names the part of the plan that the finding rests on, and `sought` the key that was looked for
-    there: a reader that had to leave out a broken entry of that part drops what would only be its echo.
+    Where it is wrong that something is not there, `absent` is the place it should stand, and `sought` the key
+    looked for in it: a reader that had to leave out something broken there drops what would only be its echo.
     """
 
     path: Path
     message: str
     remedy: str
-    rests_on: Collection | None = None
+    absent: Path | None = None
     sought: str = ""
 
 

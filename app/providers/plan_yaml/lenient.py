@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from app.domain.plan import Plan
 from app.domain.plan_check import check_plan
 from app.domain.plan_problems import Finding, Path, Problem, path_text
-from app.providers.plan_yaml.nodes import Broken, Mapping, Node, Scalar, Sequence
-from app.providers.plan_yaml.wording import wording
+from app.providers.plan_yaml.nodes import Broken, Mapping, Node, Scalar, Sequence, walk
+from app.providers.plan_yaml.wording import close_field, wording
 
 ZONES = frozenset(available_timezones())
 MAX_ROUNDS = 12
@@ -40,55 +40,72 @@ STAND_INS: dict[str, Any] = {
 
 @dataclass(slots=True)
 class _Left:
-    """What was left out: keys by the part of the plan they stood in, and parts that are gone altogether."""
+    """What was left out: the places, and the keys of entries by the part of the plan they stood in."""
 
-    keys: set[tuple[str, str]] = field(default_factory=set)
-    parts: set[str] = field(default_factory=set)
+    paths: list[Path] = field(default_factory=list)
+    keys: set[tuple[str | int, str]] = field(default_factory=set)
 
     def note(self, node: Node) -> None:
-        path = node.path
-        if not path:
-            return
-        part = str(path[0])
-        self.parts.add(part)
-        if isinstance(node, Mapping) and (entry := node.entries.get("key")) and isinstance(entry.value, Scalar):
-            self.keys.add((part, str(entry.value.value)))
-        for child in _children(node):
-            self.note(child)
+        self.paths.append(node.path)
+        for inner in walk(node):
+            if isinstance(inner, Mapping) and (entry := inner.entries.get("key")) and isinstance(entry.value, Scalar):
+                self.keys.add((node.path[0], str(entry.value.value)))
 
-    def echoes(self, finding: Finding, plan: Plan) -> bool:
-        """True if the finding may only come from something that was left out."""
-        if finding.rests_on is None or finding.rests_on not in self.parts:
-            return False
-        gone = finding.rests_on == "releases" or not getattr(plan, finding.rests_on)
-        return gone or not finding.sought or (finding.rests_on, finding.sought) in self.keys
+    def echoes(self, finding: Finding, absent: Path) -> bool:
+        """True if the finding may only come from something that was left out at, under or around `absent`."""
+        for path in self.paths:
+            if absent[: len(path)] == path:
+                return True
+            if path[: len(absent)] == absent:
+                was_sought = path[-1] == "key" or (absent[0], finding.sought) in self.keys
+                if was_sought or not finding.sought:
+                    return True
+        return False
 
 
 def validate_nodes(root: Node) -> tuple[Plan | None, list[Problem]]:
-    """The plan, if it could be made, and all problems of fields and of sense. A plan comes with no problems
-    only if nothing was left out."""
+    """The plan, if it could be made, and all problems of fields and of sense. Where there are none, and nothing
+    was refused before, the plan is whole."""
     if not isinstance(root, Mapping):
         message = "The plan is not a mapping."
         return None, [Problem(root.line, root.column, "", message, "Begin with `key: value` lines.")]
     left = _Left()
-    broken = {node.path for node in _walk(root) if isinstance(node, Broken)}
+    broken = [node.path for node in walk(root) if isinstance(node, Broken)]
     for path in broken:
         _leave_out(root, path, left)
-    problems: list[Problem] = []
-    stand_ins: set[str] = set()
-    for attempt in range(MAX_ROUNDS):
-        try:
-            plan = Plan.model_validate_json(json.dumps(_as_json(root, stand_ins)), strict=True)
-        except ValidationError as error:
-            for detail in error.errors(include_url=False):
-                path = _told_path(root, detail["loc"])
-                if attempt == 0 and not (detail["type"] == "missing" and path in broken):
-                    problems.append(_problem(root, path, detail))
-                _leave_out_failed(root, path, detail["type"], left, stand_ins)
-        else:
-            findings = [finding for finding in check_plan(plan, ZONES) if not left.echoes(finding, plan)]
-            return plan, problems + [_finding_problem(root, finding) for finding in findings]
-    return None, problems
+    plan, details, stand_ins = _attempt(root, set())
+    told = [(_told_path(root, detail["loc"]), detail) for detail in details]
+    problems = [_problem(root, path, detail) for path, detail in told if _is_news(path, detail, broken, told)]
+    for _ in range(MAX_ROUNDS):
+        if plan is not None:
+            break
+        for path, detail in [(_told_path(root, detail["loc"]), detail) for detail in details]:
+            _leave_out_failed(root, path, detail["type"], left, stand_ins)
+        plan, details, stand_ins = _attempt(root, stand_ins)
+    return plan, problems + ([] if plan is None else _sense_problems(root, plan, left))
+
+
+def _attempt(root: Mapping, stand_ins: set[str]) -> tuple[Plan | None, list[Any], set[str]]:
+    try:
+        return Plan.model_validate_json(json.dumps(_as_json(root, stand_ins)), strict=True), [], stand_ins
+    except ValidationError as error:
+        return None, list(error.errors(include_url=False)), stand_ins
+
+
+def _is_news(path: Path, detail: Any, broken: list[Path], told: list[tuple[Path, Any]]) -> bool:
+    """False for a field that is missing only because it was refused or misspelt: that has its own problem."""
+    if detail["type"] != "missing":
+        return True
+    unknown = (other for other, given in told if given["type"] == "extra_forbidden" and other[:-1] == path[:-1])
+    return path not in broken and all(close_field(other) != path[-1] for other in unknown)
+
+
+def _sense_problems(root: Mapping, plan: Plan, left: _Left) -> list[Problem]:
+    return [
+        _finding_problem(root, finding)
+        for finding in check_plan(plan, ZONES)
+        if finding.absent is None or not left.echoes(finding, _told_path(root, finding.absent))
+    ]
 
 
 def _as_json(node: Node, stand_ins: set[str]) -> Any:
@@ -121,16 +138,6 @@ def _child(node: Node | None, part: int | str, *, by_number: bool = True) -> Nod
     return None
 
 
-def _children(node: Node) -> list[Node]:
-    if isinstance(node, Mapping):
-        return [entry.value for entry in node.entries.values()]
-    return list(node.items) if isinstance(node, Sequence) else []
-
-
-def _walk(node: Node) -> list[Node]:
-    return [node, *(found for child in _children(node) for found in _walk(child))]
-
-
 def _find(root: Mapping, path: Path) -> Node:
     """The node at `path`, or the nearest one above that exists."""
     node: Node = root
@@ -148,7 +155,7 @@ def _leave_out_failed(root: Mapping, path: Path, kind: str, left: _Left, stand_i
         _leave_out(root, path, left)
     elif len(path) == 1:
         stand_ins.add(str(path[0]))
-        left.parts.add(str(path[0]))
+        left.paths.append(path)
     else:
         _leave_out(root, path[:-1], left)
 

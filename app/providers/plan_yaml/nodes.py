@@ -85,6 +85,17 @@ class Broken:
 Node = Scalar | Sequence | Mapping | Broken
 
 
+def walk(node: Node) -> Iterator[Node]:
+    """The node and all under it."""
+    yield node
+    if isinstance(node, Mapping):
+        for entry in node.entries.values():
+            yield from walk(entry.value)
+    elif isinstance(node, Sequence):
+        for item in node.items:
+            yield from walk(item)
+
+
 class GivenUp(Exception):
     """The text can't be read any further."""
 
@@ -182,6 +193,8 @@ class _Reader:
                 continue
             name = name[:60]  # longer than any field's name; messages stay short
             value = self._node(self._next(), (*mapping.path, name))
+            if isinstance(value, Scalar) and value.value is None:
+                value.line, value.column = line, column  # the parser puts an empty value where the next token is
             if name in first_lines:
                 message = f"`{name}` stands here a second time; the first is on line {first_lines[name]}."
                 self._refuse(event, (*mapping.path, name), message, "Remove one of the two.")

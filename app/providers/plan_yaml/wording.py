@@ -89,11 +89,19 @@ def _wrong_word(name: str, value: Any, context: dict[str, Any]) -> tuple[str, st
 
 
 def _unknown_field(path: Path) -> tuple[str, str]:
-    model = _model_at(path[:-1])
-    known = list(model.model_fields) if model else []
-    close = get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
-    hint = f"Did you mean `{close[0]}`? " if close else "Remove it. "
-    return f"`{path[-1]}` is not a field here.", f"{hint}The fields here are: {', '.join(known)}."
+    close = close_field(path)
+    hint = f"Did you mean `{close}`? " if close else "Remove it. "
+    return f"`{path[-1]}` is not a field here.", f"{hint}The fields here are: {', '.join(_fields_at(path[:-1]))}."
+
+
+def close_field(path: Path) -> str | None:
+    """The field that an author may have meant with the unknown one at `path`."""
+    return next(iter(get_close_matches(str(path[-1]), _fields_at(path[:-1]), n=1)), None)
+
+
+def _fields_at(path: Path) -> list[str]:
+    model = _model_at(path)
+    return list(model.model_fields) if model else []
 
 
 def _remedy_for_missing(path: Path) -> str:
