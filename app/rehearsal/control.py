@@ -16,6 +16,7 @@ from app.ports.traffic import StaleEpoch
 from app.rehearsal.agent import Agent, Refused
 from app.rehearsal.child import ChildFailed
 from app.rehearsal.direction import Direction, NotAnswering
+from app.rehearsal.ledger import REMEMBERED
 
 Handler = Callable[[Request], Awaitable[Response]]
 Percent = Annotated[int, Field(ge=0, le=100)]
@@ -92,8 +93,9 @@ def control_routes(direction: Direction, token: str) -> list[Route]:
         return JSONResponse(await direction.status())
 
     @guarded(token)
-    async def customers(_: Request) -> Response:
-        return JSONResponse(await direction.customers())
+    async def customers(request: Request) -> Response:
+        failures = request.query_params.get("failures", "")
+        return JSONResponse(await direction.customers(int(failures) if failures.isdecimal() else REMEMBERED))
 
     @guarded(token)
     async def knobs(_: Request) -> Response:

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from app.rehearsal.crowd import Crowd
 from app.rehearsal.knobs import CustomerKnobs
+from app.rehearsal.ledger import REMEMBERED
 
 
 def application(crowd: Crowd, token: str) -> Starlette:
@@ -28,7 +29,8 @@ def application(crowd: Crowd, token: str) -> Starlette:
     async def count(request: Request) -> JSONResponse:
         if not is_allowed(request):
             return JSONResponse({"error": "no token"}, 401)
-        return JSONResponse(crowd.ledger.as_json())
+        failures = request.query_params.get("failures", "")
+        return JSONResponse(crowd.ledger.as_json(int(failures) if failures.isdecimal() else REMEMBERED))
 
     async def set_knobs(request: Request) -> JSONResponse:
         if not is_allowed(request):

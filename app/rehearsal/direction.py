@@ -21,6 +21,7 @@ from app.rehearsal.toys import RELEASES
 WATCH_EVERY = 0.2
 LONGEST_BACKOFF = 5.0
 CALL_WITHIN = 3.0
+TOLD_FAILURES = 20
 WHOLE_LEDGER = 1024 * 1024
 """Bytes: room for every failure that the customers remember."""
 
@@ -94,15 +95,16 @@ class Direction:
 
     # ---------------------------------------------------------------- telling
 
-    async def customers(self) -> dict[str, JsonValue]:
-        """Raises NotAnswering."""
-        return cast(dict[str, JsonValue], await self._call(self._stage.ports.customers, "GET", "/customers"))
+    async def customers(self, failures: int) -> dict[str, JsonValue]:
+        """Counts, and the newest `failures` failures. Raises NotAnswering."""
+        path = f"/customers?failures={failures}"
+        return cast(dict[str, JsonValue], await self._call(self._stage.ports.customers, "GET", path))
 
     async def status(self) -> dict[str, object]:
         """docs/range.md, `Status`."""
         count: dict[str, JsonValue] | None = None
         with suppress(NotAnswering):
-            count = await self.customers()
+            count = await self.customers(TOLD_FAILURES)
         return {
             "started": self._started.isoformat(),
             "public_url": self._stage.public_url,

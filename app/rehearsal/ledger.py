@@ -4,6 +4,7 @@ import time
 from collections import Counter, deque
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import islice
 
 REMEMBERED = 1000
 RATE_SECONDS = 5
@@ -59,9 +60,11 @@ class Ledger:
     def per_second(self) -> float:
         """Over the last five whole seconds."""
         now = int(time.monotonic())
-        return sum(count for second, count in self._seconds if now - RATE_SECONDS <= second < now) / RATE_SECONDS
+        counts = [count for second, count in self._seconds if now - RATE_SECONDS <= second < now]
+        return sum(counts) / RATE_SECONDS
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self, failures: int = REMEMBERED) -> dict[str, object]:
+        """With the newest `failures` of the failures remembered."""
         newest = self._failures[-1] if self._failures else None
         return {
             "requests": self.requests,
@@ -72,6 +75,6 @@ class Ledger:
             "held_blue": 0,
             "held_green": 0,
             "last_failure": str(newest) if newest else "",
-            "failures": [asdict(failure) for failure in reversed(self._failures)],
-            "failures_dropped": self.failed - len(self._failures),
+            "failures": [asdict(failure) for failure in islice(reversed(self._failures), failures)],
+            "failures_dropped": self.failed - min(len(self._failures), failures),
         }

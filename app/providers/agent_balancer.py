@@ -1,0 +1,107 @@
+"""ports.traffic for a balancer agent: the small HTTP API of docs/range.md that a team may put in front of any
+balancer. The range's own balancer speaks it too.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated
+
+import httpx
+from pydantic import BaseModel, Field, ValidationError
+
+from app.domain.plan import Identity
+from app.domain.sides import Side, Weights
+from app.ports.traffic import Fence, ProviderError, RouteWeights, SideHealth, StaleEpoch, TargetReading
+from app.providers.exchange import TIMEOUT, exchange, refusal
+from app.providers.sides import SideAddress
+
+Percent = Annotated[int, Field(ge=0, le=100)]
+CONFLICT = 409
+
+
+class AgentRoute(BaseModel):
+    route: str
+    blue: Percent
+    green: Percent
+
+
+class AgentState(BaseModel):
+    routes: tuple[AgentRoute, ...]
+    epoch: Annotated[int, Field(ge=0)]
+    configuration: str
+
+
+class AgentBalancer:
+    """One attempt a call; no call retries by itself."""
+
+    def __init__(
+        self, name: str, agent_url: str, token: str, sides: Mapping[Side, SideAddress], identity: Identity
+    ) -> None:
+        self._name = name
+        self._agent_url = agent_url
+        self._sides = sides
+        self._identity = identity
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def read(self) -> TargetReading:
+        response = await exchange(self._client, "GET", self._agent_url, headers=self._headers)
+        if not response.is_success:
+            raise refusal(response)
+        return _reading(response)
+
+    async def write(self, weights: Weights, *, epoch: int, fence: Fence) -> None:
+        """The agent writes all its routes in one step, so there is one effect and one fence."""
+        wanted = {"blue": weights.blue, "green": weights.green, "epoch": epoch}
+        await fence()
+        response = await exchange(self._client, "PUT", self._agent_url, headers=self._headers, body=wanted)
+        if response.status_code == CONFLICT:
+            raise StaleEpoch(epoch, _newest(response, epoch))
+        if not response.is_success:
+            raise refusal(response)
+
+    async def health(self, side: Side) -> SideHealth:
+        """A side that cannot be reached is an unhealthy side, not an error: that is an answer too."""
+        address = self._sides[side]
+        try:
+            response = await exchange(self._client, "GET", address.url.rstrip("/") + address.health)
+        except ProviderError as problem:
+            return SideHealth(side, 0, address.required, "", problem.message)
+        healthy = 1 if response.is_success else 0
+        return SideHealth(side, healthy, address.required, self._digest(response), f"status {response.status_code}")
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    def _digest(self, response: httpx.Response) -> str:
+        """From the header or the JSON field by which the plan says that a release names itself; otherwise from the
+        field `digest` of the health check."""
+        if self._identity.header and (found := response.headers.get(self._identity.header)):
+            return str(found)
+        try:
+            body = response.json()
+        except ValueError:
+            return ""
+        field = self._identity.field or "digest"
+        return str(body.get(field) or "") if isinstance(body, dict) else ""
+
+
+def _reading(response: httpx.Response) -> TargetReading:
+    try:
+        state = AgentState.model_validate_json(response.content)
+        routes = tuple(RouteWeights(r.route, Weights(r.blue, r.green)) for r in state.routes)
+    except (ValidationError, ValueError) as problem:
+        raise ProviderError(f"{response.request.url} answered something else than weights: {problem}") from problem
+    return TargetReading(routes, state.epoch, state.configuration)
+
+
+def _newest(response: httpx.Response, epoch: int) -> int:
+    """The epoch the agent holds; if it does not say, one more than ours."""
+    try:
+        return int(json.loads(response.content)["newest"])
+    except (ValueError, KeyError, TypeError):
+        return epoch + 1
