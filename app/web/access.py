@@ -5,6 +5,7 @@ refuses before the route's own code runs.
 """
 
 import hashlib
+import hmac
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from fastapi import Request
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
@@ -25,6 +26,8 @@ from app.eventlog.log import Actor
 SESSION_COOKIE = "gonogo_session"
 SECURE_SESSION_COOKIE = "__Host-gonogo_session"
 IDLE = timedelta(minutes=30)
+SEEN_EVERY = timedelta(seconds=30)
+"""How often a session's `seen_at` is written at most: a page's many requests are one sign of life."""
 ABSOLUTE = timedelta(hours=12)
 STEP_UP = timedelta(minutes=5)
 CSRF_HEADER = "x-csrf"
@@ -62,6 +65,7 @@ class Viewer:
     session_hash: bytes
     now: datetime
     is_idle: bool = False
+    seen_at: datetime | None = None
 
     @property
     def is_stepped_up(self) -> bool:
@@ -173,16 +177,29 @@ def settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
+def session_cookie(settings: Settings) -> str:
+    """The cookie's name. Only the one that belongs to this installation is read: a `__Host-` cookie cannot be set
+    by a neighbouring host, and reading the plain name as well would give that away."""
+    return SECURE_SESSION_COOKIE if settings.secure_cookies else SESSION_COOKIE
+
+
+def session_key(settings: Settings, raw: str) -> bytes:
+    """What is stored of a session's cookie. A session that was opened by one click in a range is none in live mode,
+    even on the same database."""
+    return hashlib.sha256(raw.encode() if settings.is_range else b"live:" + raw.encode()).digest()
+
+
 async def find_viewer(request: Request, session: AsyncSession, *, allow_idle: bool = False) -> Viewer:
     """The person signed in in this browser. Raises NotSignedIn."""
-    raw = request.cookies.get(SECURE_SESSION_COOKIE) or request.cookies.get(SESSION_COOKIE)
+    configuration = settings(request)
+    raw = request.cookies.get(session_cookie(configuration))
     if not raw:
         raise NotSignedIn
     row = (
         await session.execute(
             select(WebSession, Person, func.clock_timestamp())
             .join(Person, Person.id == WebSession.person_id)
-            .where(WebSession.id_hash == hashlib.sha256(raw.encode()).digest())
+            .where(WebSession.id_hash == session_key(configuration, raw))
         )
     ).one_or_none()
     if row is None:
@@ -203,7 +220,24 @@ async def find_viewer(request: Request, session: AsyncSession, *, allow_idle: bo
         session_hash=web_session.id_hash,
         now=now,
         is_idle=is_idle,
+        seen_at=web_session.seen_at,
     )
+
+
+async def keep_alive(database: Database, viewer: Viewer) -> None:
+    """Note that this session is in use. An open page counts, so that a wall does not go dark in minute 31; what an
+    unattended browser could do harm with asks for a fresh step-up. A session that is idle already stays so."""
+    if viewer.is_idle or viewer.seen_at is None or viewer.now - viewer.seen_at < SEEN_EVERY:
+        return
+
+    async def write(session: AsyncSession) -> None:
+        await session.execute(
+            update(WebSession)
+            .where(WebSession.id_hash == viewer.session_hash, WebSession.ended_at.is_(None))
+            .values(seen_at=func.clock_timestamp())
+        )
+
+    await database.run(write)
 
 
 async def find_scope(request: Request, session: AsyncSession, viewer: Viewer, deployment_id: int) -> Scope:
@@ -249,7 +283,7 @@ async def check_csrf(request: Request, viewer: Viewer, *, token_required: bool =
     if not token_required:
         return
     sent = request.headers.get(CSRF_HEADER) or str((await request.form()).get(CSRF_FIELD, ""))
-    if sent != viewer.csrf:
+    if not hmac.compare_digest(sent.encode(), viewer.csrf.encode()):
         raise Rejected(
             "This page is from an earlier sign-in. Nothing was done.",
             remedy="Load the page again, then repeat what you did.",
@@ -267,6 +301,8 @@ def require_scope(action: Action) -> Callable[..., Awaitable[Scope]]:
             scope = await find_scope(request, session, viewer, deployment_id)
         check(action, scope.capabilities, viewer)
         await check_csrf(request, viewer, token_required=not action.grant)
+        if not action.grant:
+            await keep_alive(database(request), viewer)
         return scope
 
     return _named(dependency, action)
@@ -280,6 +316,7 @@ def require_viewer(action: Action) -> Callable[..., Awaitable[Viewer]]:
             viewer = await find_viewer(request, session)
         check(action, frozenset({"administer"} if viewer.is_admin else set()), viewer)
         await check_csrf(request, viewer)
+        await keep_alive(database(request), viewer)
         return viewer
 
     return _named(dependency, action)
