@@ -4,6 +4,8 @@ balancer. The range's own balancer speaks it too.
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import httpx
@@ -13,10 +15,21 @@ from app.domain.plan import Identity
 from app.domain.sides import Side, Weights
 from app.ports.traffic import Fence, ProviderError, RouteWeights, SideHealth, StaleEpoch, TargetReading
 from app.providers.exchange import TIMEOUT, exchange, refusal
-from app.providers.sides import SideAddress
+from app.providers.token_file import bearer
 
+BY_DIGEST = Identity(field="digest")
 Percent = Annotated[int, Field(ge=0, le=100)]
 CONFLICT = 409
+
+
+@dataclass(frozen=True, slots=True)
+class SideAddress:
+    """Where a side is reached directly, not through the public address. `health` is a path there; `required` is how
+    many of its instances must be healthy (a single address counts as one)."""
+
+    url: str
+    health: str = "/health"
+    required: int = 1
 
 
 class AgentRoute(BaseModel):
@@ -35,13 +48,18 @@ class AgentBalancer:
     """One attempt a call; no call retries by itself."""
 
     def __init__(
-        self, name: str, agent_url: str, token: str, sides: Mapping[Side, SideAddress], identity: Identity
+        self,
+        name: str,
+        agent_url: str,
+        token_file: Path,
+        sides: Mapping[Side, SideAddress],
+        identity: Identity = BY_DIGEST,
     ) -> None:
         self._name = name
         self._agent_url = agent_url
         self._sides = sides
         self._identity = identity
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._token_file = token_file
         self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
 
     @property
@@ -49,7 +67,7 @@ class AgentBalancer:
         return self._name
 
     async def read(self) -> TargetReading:
-        response = await exchange(self._client, "GET", self._agent_url, headers=self._headers)
+        response = await exchange(self._client, "GET", self._agent_url, headers=bearer(self._token_file))
         if not response.is_success:
             raise refusal(response)
         return _reading(response)
@@ -58,7 +76,7 @@ class AgentBalancer:
         """The agent writes all its routes in one step, so there is one effect and one fence."""
         wanted = {"blue": weights.blue, "green": weights.green, "epoch": epoch}
         await fence()
-        response = await exchange(self._client, "PUT", self._agent_url, headers=self._headers, body=wanted)
+        response = await exchange(self._client, "PUT", self._agent_url, headers=bearer(self._token_file), body=wanted)
         if response.status_code == CONFLICT:
             raise StaleEpoch(epoch, _newest(response, epoch))
         if not response.is_success:

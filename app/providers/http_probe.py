@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 
 from app.domain.plan import Identity
-from app.domain.sides import Release, Side
+from app.domain.sides import Side
 from app.http1 import Answer, Connection, Origin
 from app.ports.probe import HttpAnswer, ProbeResult
 from app.ports.traffic import ProviderError
@@ -23,12 +23,12 @@ FAILED_STATUS = 500
 
 
 class HttpProber:
-    """`identity` says how a release names itself, `releases` who is who."""
+    """`identity` says how a release names itself, `digests` whose digest is whose."""
 
-    def __init__(self, public_url: str, identity: Identity, releases: Mapping[Side, Release]) -> None:
+    def __init__(self, public_url: str, identity: Identity, digests: Mapping[str, Side]) -> None:
         self._origin = Origin.of(public_url)
         self._identity = identity
-        self._sides = {release.digest: side for side, release in releases.items()}
+        self._digests = digests
         self._kept: list[Connection] = []
 
     async def probe(self, *, fresh_connection: bool) -> ProbeResult:
@@ -42,7 +42,7 @@ class HttpProber:
         if answer.status >= FAILED_STATUS:
             return ProbeResult(started, seconds, False, None, f"status {answer.status}")
         digest = self._digest(answer)
-        side = self._sides.get(digest)
+        side = self._digests.get(digest)
         return ProbeResult(started, seconds, True, side, "" if side else f"unknown release {digest or '(none)'}")
 
     async def fetch(self, method: str, path: str) -> HttpAnswer:

@@ -12,7 +12,6 @@ from app.ports.metrics import Sample
 from app.ports.traffic import ProviderError
 from app.providers.exchange import TIMEOUT, exchange, refusal
 from app.providers.prometheus_scrape import Formula, Level, Quantile, Rate, Scrape, Share, Window
-from app.providers.sides import SideAddress
 
 FORMULAS: Mapping[str, Formula] = {
     "response_time": Quantile("http_request_duration_seconds", 0.95, scale=1000),
@@ -25,35 +24,36 @@ FORMULAS: Mapping[str, Formula] = {
 
 
 class PrometheusText:
-    """Windows start at the first `read` of a side: until the second one, rates and quantiles have no figure.
+    """`urls` gives the page to scrape for each side.
 
-    `idle_path`, if given, is asked `idle_requests` times at the side's own address after a scrape, whenever the side
+    Windows start at the first `read` of a side: until the second one, rates and quantiles have no figure.
+
+    `idle_urls`, if given, are asked `idle_requests` times after a scrape (the side's own address), whenever the side
     had no more requests than that since the scrape before: an idle side has no customers to measure.
     """
 
     def __init__(
         self,
-        sides: Mapping[Side, SideAddress],
+        urls: Mapping[Side, str],
         *,
         window_s: float = 10.0,
         formulas: Mapping[str, Formula] = FORMULAS,
         restart_counter: str = "process_cpu_seconds_total",
         traffic_counter: str = "http_request_duration_seconds_count",
-        idle_path: str | None = None,
+        idle_urls: Mapping[Side, str] | None = None,
         idle_requests: int = 5,
     ) -> None:
-        self._sides = sides
+        self._urls = urls
         self._formulas = formulas
-        self._windows = {side: Window(window_s, restart_counter) for side in sides}
+        self._windows = {side: Window(window_s, restart_counter) for side in urls}
         self._traffic_counter = traffic_counter
-        self._idle_path = idle_path
+        self._idle_urls = idle_urls or {}
         self._idle_requests = idle_requests
         self._asking: set[asyncio.Task[None]] = set()
         self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
 
     async def read(self, side: Side) -> tuple[Sample, ...]:
-        address = self._sides[side]
-        response = await exchange(self._client, "GET", address.url.rstrip("/") + address.metrics)
+        response = await exchange(self._client, "GET", self._urls[side])
         if not response.is_success:
             raise refusal(response)
         try:
@@ -62,8 +62,8 @@ class PrometheusText:
             raise ProviderError(f"{side} answered something else than Prometheus text: {problem}") from problem
         window = self._windows[side]
         window.add(scrape)
-        if self._idle_path is not None and self._is_idle(side):
-            self._ask_idle(address.url.rstrip("/") + self._idle_path)
+        if side in self._idle_urls and self._is_idle(side):
+            self._ask_idle(self._idle_urls[side])
         return tuple(Sample(key, *window.figure(formula)) for key, formula in self._formulas.items())
 
     async def aclose(self) -> None:

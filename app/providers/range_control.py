@@ -1,6 +1,7 @@
 """The range's control API, for the Range page and for drills. docs/range.md gives the shapes."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -8,6 +9,7 @@ import httpx
 from app.domain.sides import Side
 from app.ports.traffic import ProviderError
 from app.providers.exchange import exchange, refusal
+from app.providers.token_file import bearer
 
 PATIENCE = httpx.Timeout(10, connect=1)
 """Bringing a dead release back takes about a second; longer than this it has failed."""
@@ -27,9 +29,9 @@ class KnobRefused(Exception):
 class RangeControl:
     """Every call raises ProviderError when the range does not answer."""
 
-    def __init__(self, control_url: str, token: str) -> None:
+    def __init__(self, control_url: str, token_file: Path) -> None:
         self._url = control_url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._token_file = token_file
         self._client = httpx.AsyncClient(timeout=PATIENCE, trust_env=False)
 
     async def status(self) -> Shape:
@@ -56,7 +58,7 @@ class RangeControl:
 
     async def _call(self, method: str, path: str, body: object = None) -> Shape:
         response = await exchange(
-            self._client, method, self._url + path, headers=self._headers, body=body, whole=PATIENCE.read
+            self._client, method, self._url + path, headers=bearer(self._token_file), body=body, whole=PATIENCE.read
         )
         if response.status_code == WRONG:
             said = response.json()
