@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -46,7 +46,18 @@ class Entry:
     cause: str = ""
     severity: Severity = "normal"
     payload: Mapping[str, Any] = field(default_factory=dict)
-    jobs: tuple[JobRequest, ...] = ()
+
+
+Reaction = Callable[[Mapping[str, Any]], tuple[JobRequest, ...]]
+"""From an event's payload to the jobs it asks for."""
+
+_reactions: dict[str, Reaction] = {}
+
+
+def bind_reactions(table: Mapping[str, Reaction]) -> None:
+    """Called once by each entry point with reactions.TABLE, the one place that says which event causes which job."""
+    _reactions.clear()
+    _reactions.update(table)
 
 
 async def append(session: AsyncSession, chain: int, entry: Entry, actor: Actor) -> Event:
@@ -74,7 +85,8 @@ async def append(session: AsyncSession, chain: int, entry: Entry, actor: Actor) 
     session.add(event)
     end.seq, end.hash = event.seq, event.hash
     await session.flush()
-    for job in entry.jobs:
+    reaction = _reactions.get(entry.kind)
+    for job in reaction(entry.payload) if reaction else ():
         await defer(session, job)
     if chain != INSTALLATION:
         await touch(session, chain, (*entry.topics, "timeline"))

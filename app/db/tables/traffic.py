@@ -7,7 +7,10 @@ from app.db.tables.base import Base, BigKey, Json, Moment, Words
 
 
 class TargetState(Base):
-    """A target's newest epoch and the deployment that holds it. Locked by whoever accepts an operation."""
+    """A target's newest epoch, the deployment that holds it, and what the watch last found there.
+
+    The row is locked by whoever accepts an operation. `*_at` columns say how old each finding is.
+    """
 
     __tablename__ = "target_state"
 
@@ -17,6 +20,17 @@ class TargetState(Base):
     set_blue: Mapped[int | None] = mapped_column(Integer)
     set_at: Mapped[Moment | None]
     configuration: Mapped[str] = mapped_column(String(80), default="")
+    read_error: Mapped[str] = mapped_column(String(300), default="")
+    read_at: Mapped[Moment | None]
+    blue_is_healthy: Mapped[bool | None]
+    blue_found: Mapped[str] = mapped_column(String(300), default="")
+    blue_at: Mapped[Moment | None]
+    green_is_healthy: Mapped[bool | None]
+    green_found: Mapped[str] = mapped_column(String(300), default="")
+    green_at: Mapped[Moment | None]
+    probed_blue: Mapped[int | None] = mapped_column(Integer)
+    probed_green: Mapped[int | None] = mapped_column(Integer)
+    probed_at: Mapped[Moment | None]
 
 
 class Operation(Base):

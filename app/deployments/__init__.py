@@ -1,0 +1,1 @@
+"""Deployments: create, proceed, arm, hold, resume, reschedule, complete."""

@@ -1,0 +1,345 @@
+"""Writes on a deployment: each locks its row, asks the domain, writes state and event in one transaction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.tables import Deployment, Person, PlanVersion, RollbackGrant, RosterSeat, TargetState
+from app.domain import deployments as course
+from app.domain.deployments import Change, Course, State
+from app.domain.errors import Rejected
+from app.domain.plan import Plan, plan_hash
+from app.domain.signoffs import Gate, GateVerdict
+from app.eventlog.log import SYSTEM, Actor, Entry, append, touch
+from app.signoffs.queries import gate_of
+from app.web.access import Scope, capabilities_of
+
+
+@dataclass(frozen=True, slots=True)
+class SeatHolder:
+    position: str
+    seat: int
+    person_id: int
+    is_deputy: bool = False
+
+
+async def lock(session: AsyncSession, deployment_id: int) -> Deployment:
+    """The deployment's row, locked until the transaction ends: the order of all commands on it."""
+    statement = select(Deployment).where(Deployment.id == deployment_id).with_for_update()
+    return (await session.execute(statement.execution_options(populate_existing=True))).scalar_one()
+
+
+async def database_now(session: AsyncSession) -> datetime:
+    """The one clock of all decisions: PostgreSQL's."""
+    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    return now
+
+
+def course_of(deployment: Deployment) -> Course:
+    return Course(State(deployment.state), deployment.attempt, deployment.planned_at, deployment.hold_reason)
+
+
+async def apply(
+    session: AsyncSession,
+    deployment: Deployment,
+    change: Change,
+    *,
+    actor: Actor,
+    text: str,
+    reason: str = "",
+    cause: str = "",
+    planned_at: datetime | None = None,
+    severity: str = "normal",
+    payload: Mapping[str, Any] | None = None,
+) -> None:
+    """Move a locked deployment along its table and write the event. Raises Rejected; the row then is as it was."""
+    moved = course.follow(course_of(deployment), change, reason=reason, planned_at=planned_at)
+    now = await database_now(session)
+    before = deployment.state
+    deployment.state, deployment.attempt = moved.state.value, moved.attempt
+    deployment.planned_at, deployment.hold_reason = moved.planned_at, moved.reason
+    deployment.held_by = actor.name if moved.state is State.ON_HOLD else ""
+    deployment.state_since = now
+    if change in (*course.NEW_ATTEMPT_CHANGES, Change.RESUME):
+        deployment.gate_opened_at = now
+    if change in (*course.NEW_ATTEMPT_CHANGES, Change.HOLD, Change.EXPIRE):
+        await disarm(session, deployment, now)
+    entry = Entry(
+        kind=change.value,
+        text=text,
+        topics=("deployment", "signoffs", "checklists", "traffic"),
+        cause=cause or reason,
+        severity="crit" if severity == "crit" else "warn" if severity == "warn" else "normal",
+        payload={"from": before, "to": deployment.state, "attempt": deployment.attempt, **(payload or {})},
+    )
+    await append(session, deployment.id, entry, actor)
+
+
+async def create(
+    session: AsyncSession,
+    *,
+    plan: Plan,
+    source: str,
+    mode: str,
+    binding: Mapping[str, Any],
+    target_configuration: str,
+    planned_at: datetime,
+    holders: tuple[SeatHolder, ...],
+    actor: Actor = SYSTEM,
+) -> Deployment:
+    """A new deployment of a plan, its plan version taken up, its roster seated."""
+    version = await take_up(session, plan, source)
+    now = await database_now(session)
+    production = plan.production
+    deployment = Deployment(
+        plan_version_id=version.id,
+        mode=mode,
+        title=plan.title,
+        phase=production.key,
+        state=State.PREPARING.value,
+        attempt=1,
+        blue_version=plan.releases.blue.version,
+        blue_digest=plan.releases.blue.digest,
+        green_version=plan.releases.green.version,
+        green_digest=plan.releases.green.digest,
+        target=production.target or plan.targets[0].key,
+        binding=dict(binding),
+        target_configuration=target_configuration,
+        planned_at=planned_at,
+        gate_opened_at=now,
+        state_since=now,
+        created_at=now,
+    )
+    session.add(deployment)
+    await session.flush()
+    for holder in holders:
+        session.add(RosterSeat(deployment_id=deployment.id, **_columns(holder)))
+    await session.execute(
+        insert(TargetState).values(target=deployment.target, epoch=0).on_conflict_do_nothing(index_elements=["target"])
+    )
+    text = f"{plan.title} {deployment.blue_version} → {deployment.green_version} created, plan {version.hash[:8]}"
+    entry = Entry("deployment.created", text, ("deployment", "team"), payload={"plan": version.hash, "mode": mode})
+    await append(session, deployment.id, entry, actor)
+    return deployment
+
+
+def _columns(holder: SeatHolder) -> dict[str, Any]:
+    return {
+        "position": holder.position,
+        "seat": holder.seat,
+        "person_id": holder.person_id,
+        "is_deputy": holder.is_deputy,
+    }
+
+
+async def take_up(session: AsyncSession, plan: Plan, source: str) -> PlanVersion:
+    """The plan's version row, made if this hash was never used before."""
+    digest = plan_hash(plan)
+    statement = insert(PlanVersion).values(
+        key=plan.key,
+        hash=digest,
+        source=source,
+        document=plan.model_dump(mode="json"),
+        created_at=await database_now(session),
+    )
+    await session.execute(statement.on_conflict_do_nothing(index_elements=["hash"]))
+    return (await session.execute(select(PlanVersion).where(PlanVersion.hash == digest))).scalar_one()
+
+
+async def passing_gate(session: AsyncSession, deployment: Deployment, plan: Plan, digest: str) -> Gate:
+    """The gate, if it passes now. Raises Rejected with what is missing (I3)."""
+    now = await database_now(session)
+    gate, _binding = await gate_of(session, deployment, plan, digest, now)
+    if gate.verdict is not GateVerdict.PASSED:
+        missing = ", ".join(f"{plan.position(line.question.position).title}: {line.state}" for line in gate.missing)
+        twice = f"{', '.join(gate.same_person)} gave more than one" if gate.same_person else ""
+        raise Rejected(
+            f"The gate has not passed ({'; '.join(part for part in (missing, twice) if part)}).",
+            remedy="All five sign-offs must be GO, by five people, on what the board shows now.",
+            conflict=True,
+            code="gate",
+        )
+    return gate
+
+
+async def proceed(session: AsyncSession, scope: Scope) -> None:
+    deployment = await lock(session, scope.id)
+    if not course.allowed(State(deployment.state), Change.PROCEED):
+        course.follow(course_of(deployment), Change.PROCEED)
+    await passing_gate(session, deployment, scope.plan, scope.plan_hash)
+    text = f"{scope.seat_title} proceeded: five GO by five people"
+    await apply(session, deployment, Change.PROCEED, actor=scope.actor, text=text)
+
+
+async def arm(session: AsyncSession, scope: Scope) -> None:
+    """Lock the target for this deployment and hand out the rollback grants."""
+    deployment = await lock(session, scope.id)
+    course.follow(course_of(deployment), Change.ARM)
+    await passing_gate(session, deployment, scope.plan, scope.plan_hash)
+    now = await database_now(session)
+    state = (
+        await session.execute(select(TargetState).where(TargetState.target == deployment.target).with_for_update())
+    ).scalar_one()
+    if state.locked_by not in (None, deployment.id):
+        raise Rejected(
+            f"Deployment {state.locked_by} holds the target {deployment.target}.",
+            remedy="Complete or abort it first: a target belongs to one deployment at a time.",
+            conflict=True,
+            code="target_locked",
+        )
+    _way_back_is_proven(state, now)
+    state.locked_by = deployment.id
+    deployment.armed_at = now
+    holders = await grant_rollback(session, deployment, scope.plan, now)
+    text = f"{scope.seat_title} armed the switch; {len(holders)} people can roll back"
+    await apply(session, deployment, Change.ARM, actor=scope.actor, text=text, payload={"grants": holders})
+
+
+PROOF_LIMIT = timedelta(seconds=15)
+
+
+def _way_back_is_proven(state: TargetState, now: datetime) -> None:
+    """Arming needs a BLUE that was seen healthy and a balancer that answered, both within 15 s."""
+    remedy = "Arm again when the Switch page shows BLUE healthy and the balancer answering."
+    if state.blue_at is None or now - state.blue_at > PROOF_LIMIT or not state.blue_is_healthy:
+        found = state.blue_found or "no health check yet"
+        raise Rejected(f"The way back is not proven: BLUE {found}.", remedy=remedy, code="not_ready")
+    if state.read_at is None or now - state.read_at > PROOF_LIMIT or state.read_error:
+        found = state.read_error or "it has not been read within 15 s"
+        raise Rejected(f"The way back is not proven: balancer {found}.", remedy=remedy, code="not_ready")
+
+
+async def grant_rollback(session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime) -> list[str]:
+    """A grant for each person whose position may roll back. Returns their names."""
+    rows = await session.execute(
+        select(RosterSeat, Person)
+        .join(Person, Person.id == RosterSeat.person_id)
+        .where(RosterSeat.deployment_id == deployment.id, Person.is_disabled.is_(False))
+    )
+    names: list[str] = []
+    for seat, person in rows.tuples():
+        if "rollback" not in capabilities_of(plan, frozenset({seat.position}), is_admin=False):
+            continue
+        statement = insert(RollbackGrant).values(
+            deployment_id=deployment.id,
+            attempt=deployment.attempt,
+            person_id=person.id,
+            position=seat.position,
+            granted_at=now,
+        )
+        await session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["deployment_id", "attempt", "person_id"], set_={"revoked_at": None, "granted_at": now}
+            )
+        )
+        names.append(person.name)
+    return names
+
+
+async def disarm(session: AsyncSession, deployment: Deployment, now: datetime) -> None:
+    """Take back what arming gave. Only called where no traffic is on GREEN."""
+    deployment.armed_at = None
+    deployment.switched_at = None
+    grants = await session.scalars(
+        select(RollbackGrant).where(RollbackGrant.deployment_id == deployment.id, RollbackGrant.revoked_at.is_(None))
+    )
+    for grant in grants:
+        grant.revoked_at = now
+    state = await session.get(TargetState, deployment.target, with_for_update=True)
+    if state is not None and state.locked_by == deployment.id:
+        state.locked_by = None
+
+
+async def hold(session: AsyncSession, scope: Scope, reason: str) -> None:
+    deployment = await lock(session, scope.id)
+    text = f"{scope.seat_title} put the deployment on hold: {reason.strip()}"
+    await apply(session, deployment, Change.HOLD, actor=scope.actor, text=text, reason=reason, severity="warn")
+
+
+async def resume(session: AsyncSession, scope: Scope) -> None:
+    deployment = await lock(session, scope.id)
+    text = f"{scope.seat_title} resumed the deployment"
+    await apply(session, deployment, Change.RESUME, actor=scope.actor, text=text)
+
+
+async def reschedule(session: AsyncSession, scope: Scope, planned_at: datetime, reason: str) -> None:
+    """A new planned time: a new attempt with five new sign-offs."""
+    deployment = await lock(session, scope.id)
+    if planned_at <= await database_now(session):
+        raise Rejected(
+            "The new start is in the past.", remedy="Choose a time that is still to come.", code="planned_at"
+        )
+    text = f"{scope.seat_title} rescheduled the start: {reason.strip()}"
+    await apply(
+        session,
+        deployment,
+        Change.RESCHEDULE,
+        actor=scope.actor,
+        text=text,
+        reason=reason,
+        planned_at=planned_at,
+        severity="warn",
+        payload={"planned_at": planned_at.isoformat()},
+    )
+
+
+async def reopen(session: AsyncSession, scope: Scope) -> None:
+    """A new attempt after a rollback."""
+    deployment = await lock(session, scope.id)
+    text = f"{scope.seat_title} opened attempt {deployment.attempt + 1}: five new sign-offs"
+    await apply(session, deployment, Change.NEW_ATTEMPT, actor=scope.actor, text=text)
+
+
+async def abort(session: AsyncSession, scope: Scope, reason: str) -> None:
+    deployment = await lock(session, scope.id)
+    text = f"{scope.seat_title} aborted the deployment: {reason.strip()}"
+    await apply(session, deployment, Change.ABORT, actor=scope.actor, text=text, reason=reason, severity="warn")
+    await disarm(session, deployment, await database_now(session))
+    deployment.finished_at = await database_now(session)
+
+
+async def complete(session: AsyncSession, scope: Scope) -> None:
+    """The production phase is complete. BLUE stays warm, the grants stay valid."""
+    deployment = await lock(session, scope.id)
+    text = f"{scope.seat_title} completed the phase: {deployment.green_version} is live, BLUE stays warm"
+    await apply(session, deployment, Change.COMPLETE, actor=scope.actor, text=text)
+
+
+async def expire_gates(session: AsyncSession, plans: Mapping[int, Plan]) -> list[int]:
+    """Turn gates that waited too long into holds; `plans` by plan version id. Returns the deployments held."""
+    now = await database_now(session)
+    waiting = (State.PREPARING.value, State.PROCEEDED.value, State.ARMED.value)
+    ids = await session.scalars(select(Deployment.id).where(Deployment.state.in_(waiting)))
+    held: list[int] = []
+    for deployment_id in ids.all():
+        deployment = await lock(session, deployment_id)
+        plan = plans.get(deployment.plan_version_id)
+        gate = plan.production.signoffs if plan else None
+        if gate is None or deployment.state not in waiting:
+            continue
+        opened = max(deployment.planned_at, deployment.gate_opened_at)
+        if now >= opened + timedelta(seconds=gate.expires_after_s):
+            text = f"The gate closed {round(gate.expires_after_s / 60)} min after the planned start; nothing moved"
+            await apply(session, deployment, Change.EXPIRE, actor=SYSTEM, text=text, reason=text, severity="warn")
+            held.append(deployment_id)
+    return held
+
+
+async def note_configuration(session: AsyncSession, deployment_id: int, configuration: str) -> None:
+    """The target is set up differently from what the team voted on: sign-offs become OUTDATED by it."""
+    deployment = await lock(session, deployment_id)
+    if deployment.target_configuration == configuration:
+        return
+    first = not deployment.target_configuration
+    deployment.target_configuration = configuration
+    if first:
+        await touch(session, deployment_id, ("signoffs",))
+        return
+    text = f"The target {deployment.target} was changed outside gonogo"
+    entry = Entry("traffic.target.changed", text, ("signoffs", "traffic"), severity="warn")
+    await append(session, deployment_id, entry, SYSTEM)

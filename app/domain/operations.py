@@ -1,0 +1,282 @@
+"""Operations: what a switch or a rollback does next, decided from what is recorded and nothing else.
+
+`next_step` is total: whatever a dead worker left behind, the next one asks it again and goes on. Rules: design.md,
+"Moving traffic"; invariants: reliability.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from app.domain.plan import Phase
+from app.domain.sides import Side, Weights
+
+HEALTH_LIMIT = timedelta(seconds=15)
+"""GREEN may be raised only on a passing health check at most this old (I2)."""
+ARRIVE_WITHIN = timedelta(seconds=15)
+"""A switch that is not observed complete by then is taken back."""
+GUARD_FOR = timedelta(seconds=10)
+"""How long a rollback re-asserts BLUE: longer than any call that may still be in flight."""
+ASSERT_EVERY = timedelta(seconds=1)
+VERIFY_EVERY = timedelta(seconds=0.5)
+GIVE_UP_AFTER = timedelta(minutes=10)
+"""A rollback that could not be verified ends then, escalated all along."""
+
+
+class Kind(StrEnum):
+    SWITCH = "switch"
+    ROLLBACK = "rollback"
+    SHIFT = "shift"
+
+
+class State(StrEnum):
+    ACCEPTED = "accepted"
+    CHECKING = "checking"
+    WRITING = "writing"
+    OBSERVING = "observing"
+    VERIFYING = "verifying"
+    DONE = "done"
+    REFUSED = "refused"
+    """Nothing was written: a check before the write said no."""
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+    ESCALATED = "escalated"
+
+
+ENDED = frozenset({State.DONE, State.REFUSED, State.FAILED, State.SUPERSEDED, State.ESCALATED})
+
+
+class Answer(StrEnum):
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a check found. `found` is the value in a word, `proof` where it comes from."""
+
+    answer: Answer
+    found: str
+    proof: str
+    at: datetime
+
+
+ADVISORY = frozenset({"team_present"})
+"""Checks before the write that warn and do not refuse."""
+
+RECORDED_ON_THE_WAY = frozenset({"weights_written", "read_back", "first_answer", "all_observed"})
+"""Lines that the steps themselves fill."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    at_s: int
+    checks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What the plan asks of the operations of a phase."""
+
+    stages: tuple[Stage, ...]
+    criteria: tuple[str, ...]
+    within: timedelta
+
+    @property
+    def before_write(self) -> tuple[str, ...]:
+        return tuple(name for stage in self.stages if stage.at_s < 0 for name in stage.checks)
+
+    @property
+    def after_write(self) -> tuple[Stage, ...]:
+        return tuple(stage for stage in self.stages if stage.at_s >= 0)
+
+
+def script_of(phase: Phase) -> Script:
+    stages = tuple(Stage(stage.at_s, tuple(check.check for check in stage.checks)) for stage in phase.strip)
+    criteria = tuple(criterion.check for criterion in phase.rollback.criteria) if phase.rollback else ()
+    return Script(stages, criteria, timedelta(seconds=phase.rollback.within_s if phase.rollback else 30))
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation as recorded. `open_intent` says that a write was announced and its outcome never recorded."""
+
+    id: int
+    kind: Kind
+    epoch: int
+    want: Weights
+    state: State
+    clicked_at: datetime
+    accepted_at: datetime
+    open_intent: bool = False
+    written_at: datetime | None = None
+    read_back_at: datetime | None = None
+    observed_100_at: datetime | None = None
+    asserted_at: datetime | None = None
+    verified_at: datetime | None = None
+    escalated_at: datetime | None = None
+    guard_until: datetime | None = None
+    checks: Mapping[str, Outcome] = field(default_factory=dict)
+
+    @property
+    def side(self) -> Side:
+        """The side that gains."""
+        return Side.GREEN if self.want.green == 100 else Side.BLUE
+
+
+@dataclass(frozen=True, slots=True)
+class RunChecks:
+    """Ask these and record what is found."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Record the intent, check the epoch, write, record the outcome: one external effect."""
+
+    weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """Read the target. If it agrees, what was wanted is written, whoever wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assert:
+    """Read the target again and write only if something moved it away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before `until`, except to watch the probes."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Escalate:
+    """Say in sight of all that the rollback is not verified in time; go on trying."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """All criteria are YES; the guard may still run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end. `restore` asks for a rollback in the same transaction."""
+
+    state: State
+    reason: str = ""
+    restore: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing is left to do."""
+
+
+Step = RunChecks | Write | ReadBack | Assert | Wait | Escalate | Verified | Finish | Done
+
+
+def next_step(operation: Operation, script: Script, now: datetime) -> Step:
+    """The one next thing to do. Pure: the same record and time give the same step."""
+    if operation.state in ENDED:
+        return Done()
+    if operation.kind is Kind.ROLLBACK:
+        return _rollback_step(operation, script, now)
+    return _switch_step(operation, script, now)
+
+
+def _switch_step(operation: Operation, script: Script, now: datetime) -> Step:
+    if operation.written_at is None:
+        return _before_write(operation, script, now)
+    if operation.read_back_at is None:
+        return _late(operation, now) or ReadBack()
+    if operation.observed_100_at is None:
+        return _late(operation, now) or Wait(now + timedelta(milliseconds=50))
+    for stage in script.after_write:
+        open_checks = tuple(name for name in stage.checks if name not in operation.checks)
+        if not open_checks:
+            continue
+        due = operation.written_at + timedelta(seconds=stage.at_s)
+        return RunChecks(open_checks) if now >= due else Wait(due)
+    return Finish(State.DONE, _open_questions(operation, script))
+
+
+def _before_write(operation: Operation, script: Script, now: datetime) -> Step:
+    if operation.open_intent:
+        return _late(operation, now) or ReadBack()
+    missing = tuple(name for name in script.before_write if name not in operation.checks)
+    if missing:
+        return RunChecks(missing)
+    said_no = [
+        name for name in script.before_write if operation.checks[name].answer is not Answer.YES and name not in ADVISORY
+    ]
+    if said_no:
+        reason = "; ".join(f"{operation.checks[name].found}" for name in said_no)
+        return Finish(State.REFUSED, reason)
+    health = operation.checks.get("green_healthy")
+    if health is None or now - health.at > HEALTH_LIMIT:
+        return RunChecks(("green_healthy",))
+    return _late(operation, now) or Write(operation.want)
+
+
+def _late(operation: Operation, now: datetime) -> Finish | None:
+    """The end of a switch that took too long; what may have been written is taken back."""
+    if now - operation.accepted_at <= ARRIVE_WITHIN:
+        return None
+    limit = int(ARRIVE_WITHIN.total_seconds())
+    where = "the balancer's answer is unknown" if operation.read_back_at is None else "probes do not all see GREEN"
+    return Finish(State.FAILED, f"After {limit} s {where}; going back to BLUE.", restore=True)
+
+
+def _open_questions(operation: Operation, script: Script) -> str:
+    """The lines of the strip that did not say YES, for the operation's last sentence."""
+    names = [name for stage in script.after_write for name in stage.checks]
+    found = [operation.checks[name].found for name in names if operation.checks[name].answer is not Answer.YES]
+    return "; ".join(found)
+
+
+def _rollback_step(operation: Operation, script: Script, now: datetime) -> Step:
+    pending = tuple(name for name in script.criteria if not _is_yes(operation, name))
+    due = operation.clicked_at + script.within
+    if pending and now >= due and operation.escalated_at is None:
+        return Escalate(f"{len(pending)} of {len(script.criteria)} checks are not YES after {script.within.seconds} s")
+    if operation.written_at is None:
+        return ReadBack() if operation.open_intent else Write(operation.want)
+    if operation.read_back_at is None:
+        return ReadBack()
+    if not pending and operation.verified_at is None:
+        return Verified()
+    if operation.asserted_at is None or now - operation.asserted_at >= ASSERT_EVERY:
+        if operation.guard_until is None or now < operation.guard_until:
+            return Assert()
+    fresh = _next_look(operation, pending, now)
+    if pending and fresh <= now:
+        return RunChecks(pending)
+    if not pending and operation.guard_until is not None and now >= operation.guard_until:
+        return Finish(State.ESCALATED if operation.escalated_at else State.DONE)
+    if now - operation.accepted_at > GIVE_UP_AFTER:
+        return Finish(State.ESCALATED, "Not verified; the team takes over")
+    return Wait(min(fresh, now + ASSERT_EVERY))
+
+
+def _is_yes(operation: Operation, name: str) -> bool:
+    outcome = operation.checks.get(name)
+    return outcome is not None and outcome.answer is Answer.YES
+
+
+def _next_look(operation: Operation, pending: tuple[str, ...], now: datetime) -> datetime:
+    """When the pending criteria are asked again."""
+    looks = [operation.checks[name].at for name in pending if name in operation.checks]
+    if len(looks) < len(pending):
+        return now
+    return min(looks, default=now + ASSERT_EVERY - VERIFY_EVERY) + VERIFY_EVERY

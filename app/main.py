@@ -1,0 +1,128 @@
+"""The web process. `uvicorn app.main:create_app --factory`. Keeps no state of its own."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from importlib import import_module
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from app import reactions
+from app.accounts.policy import anybody, may
+from app.config import Settings, from_env
+from app.db.engine import Database, make_engine
+from app.logs import configure_logs
+from app.overview.mission import build_mission
+from app.realtime.hub import Hub
+from app.realtime.stream import event_stream
+from app.seed import seed_rehearsal
+from app.web import errors
+from app.web.access import NotFound, NotSignedIn, Scope, find_scope, find_viewer
+from app.web.rendering import Frame
+from app.web.security import SecurityMiddleware
+from app.web.static_files import StaticFiles
+from app.web.templates import make_templates
+from app.wiring import Site, make_ports
+
+log = structlog.get_logger()
+
+FEATURES = (
+    "accounts",
+    "overview",
+    "deployments",
+    "signoffs",
+    "checklists",
+    "traffic",
+    "metrics",
+    "timeline",
+    "plans",
+    "range",
+    "api",
+)
+
+core = APIRouter()
+
+
+@core.get("/d/{deployment_id}/live")
+async def live(request: Request, scope: Annotated[Scope, Depends(may("realtime.stream"))]) -> Response:
+    database: Database = request.app.state.database
+
+    async def is_welcome() -> bool:
+        try:
+            async with database.session() as session:
+                viewer = await find_viewer(request, session, allow_idle=True)
+                await find_scope(request, session, viewer, scope.id)
+        except (NotSignedIn, NotFound):
+            return False
+        except DBAPIError:
+            return True  # PostgreSQL is away; what the browser shows turns STALE by itself.
+        return True
+
+    return event_stream(request.app.state.hub, database, scope.id, is_welcome)
+
+
+@core.get("/healthz", dependencies=[Depends(anybody("product.health"))])
+async def healthz() -> PlainTextResponse:
+    """This process runs."""
+    return PlainTextResponse("ok")
+
+
+@core.get("/readyz", dependencies=[Depends(anybody("product.health"))])
+async def readyz(request: Request) -> JSONResponse:
+    """This process can serve pages: PostgreSQL answers and NOTIFYs are heard."""
+    found = {"database": False, "listening": bool(request.app.state.hub.is_listening)}
+    with contextlib.suppress(DBAPIError, OSError, TimeoutError):
+        async with asyncio.timeout(2), request.app.state.database.session() as session:
+            await session.execute(text("select 1"))
+            found["database"] = True
+    return JSONResponse(found, 200 if all(found.values()) else 503)
+
+
+@core.get("/metrics", dependencies=[Depends(anybody("product.health"))])
+async def own_metrics() -> Response:
+    """gonogo's own figures in Prometheus format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    await app.state.hub.start()
+    if settings.is_range:
+        site: Site = app.state.site
+        await app.state.database.run(lambda session: seed_rehearsal(session, settings, site))
+    log.info("web.started", mode=settings.mode)
+    try:
+        yield
+    finally:
+        await app.state.hub.stop()
+        await app.state.database.engine.dispose()
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application, wired. Raises Misconfigured when a setting or site.yaml cannot be used."""
+    settings = settings or from_env()
+    configure_logs()
+    static = StaticFiles()
+    app = FastAPI(title="gonogo", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan)
+    app.state.settings = settings
+    app.state.site = make_ports(settings).site
+    app.state.database = Database(make_engine(settings.database_url))
+    app.state.hub = Hub(settings.database_url)
+    app.state.frame = Frame(
+        make_templates(static), lambda scope: build_mission(app.state.database, scope), settings.is_range
+    )
+    app.state.reactions = reactions.TABLE
+    app.include_router(core)
+    for feature in FEATURES:
+        app.include_router(import_module(f"app.{feature}.routes").router)
+    app.mount("/static", static)
+    errors.install(app)
+    app.add_middleware(SecurityMiddleware, tls=settings.secure_cookies)
+    return app

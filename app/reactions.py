@@ -1,0 +1,24 @@
+"""THE table: which event asks for which job. The job is written in the transaction of the event."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.domain.deployments import Change
+from app.eventlog.log import Reaction
+from app.jobs.queue import ROLLBACK_QUEUE, TRAFFIC_QUEUE, JobRequest
+
+DRIVE = "traffic.drive"
+
+
+def _drive(payload: Mapping[str, Any]) -> tuple[JobRequest, ...]:
+    return (JobRequest(DRIVE, TRAFFIC_QUEUE, {"operation_id": payload["operation"]}),)
+
+
+def _drive_back(payload: Mapping[str, Any]) -> tuple[JobRequest, ...]:
+    return (JobRequest(DRIVE, ROLLBACK_QUEUE, {"operation_id": payload["operation"]}),)
+
+
+TABLE: dict[str, Reaction] = {
+    Change.SWITCH.value: _drive,
+    Change.ROLL_BACK.value: _drive_back,
+}

@@ -1,0 +1,145 @@
+"""Composition root: settings and site.yaml → ports. The plan names a target; the site binds the name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from app.config import Misconfigured, Settings
+from app.domain.plan import Plan
+from app.domain.sides import Release, Side
+from app.ports.clock import Clock
+from app.ports.customers import Customers
+from app.ports.metrics import MetricsSource
+from app.ports.probe import Prober
+from app.ports.traffic import TrafficTarget
+from app.providers.agent_balancer import AgentBalancer, SideAddress
+from app.providers.clock import SystemClock
+from app.providers.http_probe import HttpProber
+from app.providers.prometheus_text import PrometheusText
+from app.providers.range_customers import RangeCustomers
+
+
+class _Node(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SideSite(_Node):
+    """Where a side answers for itself: its base URL and paths there; `required` healthy targets make it healthy."""
+
+    url: str
+    health: str = "/health"
+    metrics: str = "/metrics"
+    required: Annotated[int, Field(ge=1)] = 1
+
+
+class AgentTarget(_Node):
+    """A balancer behind gonogo's balancer agent API (docs/range.md)."""
+
+    provider: Literal["agent"]
+    public_url: str
+    agent_url: str
+    agent_token_file: Path
+    sides: dict[Side, SideSite]
+
+
+class RangeSite(_Node):
+    control_url: str
+    token_file: Path
+
+
+class Site(_Node):
+    """site.yaml: what this installation binds the plans' names to. `range` and `live` never mix."""
+
+    kind: Literal["range", "live"]
+    targets: dict[str, AgentTarget]
+    range: RangeSite | None = None
+
+
+def read_site(path: Path) -> Site:
+    """Raises Misconfigured, naming the file and the field."""
+    try:
+        document = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        return Site.model_validate(document)
+    except FileNotFoundError:
+        raise Misconfigured(f"{path} does not exist. It binds the plan's targets to balancers: docs/live.md.") from None
+    except (YAMLError, ValidationError) as error:
+        raise Misconfigured(f"{path} cannot be used: {error}") from error
+
+
+def binding_of(site: Site, target: str) -> dict[str, Any]:
+    """What a deployment records of its binding, and sign-offs are bound to: addresses, never credentials."""
+    found = site.targets.get(target)
+    if found is None:
+        raise Misconfigured(f"site.yaml binds no target {target!r}; it has {', '.join(site.targets) or 'none'}.")
+    return {
+        "kind": site.kind,
+        "provider": found.provider,
+        "public_url": found.public_url,
+        "sides": {side.value: address.url for side, address in found.sides.items()},
+    }
+
+
+@dataclass(frozen=True)
+class BoundTarget:
+    """A target with everything that is needed to steer it, see it and measure it."""
+
+    name: str
+    traffic: TrafficTarget
+    prober: Prober
+    metrics: MetricsSource
+    customers: Customers | None
+    side_urls: Mapping[Side, str]
+
+    async def aclose(self) -> None:
+        for port in (self.traffic, self.prober, self.metrics, self.customers):
+            if port is not None:
+                await port.aclose()
+
+
+@dataclass(frozen=True)
+class Ports:
+    """All ports of one process. Targets are bound for a plan, because it says how a release tells who it is."""
+
+    site: Site
+    clock: Clock = field(default_factory=SystemClock)
+
+    def bind(self, plan: Plan, target: str, releases: Mapping[Side, Release]) -> BoundTarget:
+        """Connect a plan's target to the site's. Raises Misconfigured if the site binds no such name."""
+        binding_of(self.site, target)
+        spec, site = plan.target(target), self.site.targets[target]
+        digests = {releases[side].digest: side for side in Side}
+        customers = None
+        if self.site.range is not None:
+            customers = RangeCustomers(self.site.range.control_url, self.site.range.token_file)
+        return BoundTarget(
+            name=target,
+            traffic=AgentBalancer(
+                name=target,
+                agent_url=site.agent_url,
+                token_file=site.agent_token_file,
+                sides={
+                    side: SideAddress(url=address.url, health=address.health, required=address.required)
+                    for side, address in site.sides.items()
+                },
+            ),
+            prober=HttpProber(site.public_url, identity=spec.identity, digests=digests),
+            metrics=PrometheusText({side: address.url + address.metrics for side, address in site.sides.items()}),
+            customers=customers,
+            side_urls={side: address.url for side, address in site.sides.items()},
+        )
+
+
+def make_ports(settings: Settings) -> Ports:
+    """Raises Misconfigured when the site's kind and the installation's mode differ."""
+    site = read_site(settings.site_file)
+    if site.kind != settings.mode:
+        raise Misconfigured(
+            f"{settings.site_file} is for {site.kind}, this installation runs {settings.mode}. "
+            "A range has no live bindings, and a live installation no one-click persons."
+        )
+    return Ports(site)
