@@ -44,7 +44,11 @@ def problem_response(request: Request, problem: Problem) -> Response:
         }
         return JSONResponse(body, problem.status, media_type="application/problem+json")
     if is_htmx(request):
-        return notice(request, "_problem.html", status=problem.status, problem=problem)
+        panel = notice(request, "_problem.html", status=problem.status, problem=problem)
+        # Whatever panel the form names: a problem is not that panel, and must not take its place.
+        panel.headers["HX-Retarget"] = "#notice"
+        panel.headers["HX-Reswap"] = "innerHTML"
+        return panel
     return plain_page(request, "problem.html", status=problem.status, problem=problem)
 
 

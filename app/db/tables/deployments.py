@@ -67,13 +67,14 @@ class RosterSeat(Base):
 
 
 class ChecklistState(Base):
-    """What is known of one checklist item in one attempt. `state`: open, done or failed; `version` counts changes."""
+    """What is known of one checklist item in one attempt. `state`: open, done or failed; `version` counts changes;
+    `item` is a checklists.queries.state_key."""
 
     __tablename__ = "checklist_state"
 
     deployment_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("deployment.id"), primary_key=True)
     attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
-    item: Mapped[str] = mapped_column(String(48), primary_key=True)
+    item: Mapped[str] = mapped_column(String(100), primary_key=True)
     state: Mapped[str] = mapped_column(String(16))
     evidence: Mapped[Words] = mapped_column(default="")
     person_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("person.id"))

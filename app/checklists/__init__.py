@@ -1,0 +1,1 @@
+"""Checklist items: ticked by their owner with evidence, or looked after by machine."""

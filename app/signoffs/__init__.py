@@ -1,0 +1,1 @@
+"""The go/no-go board: votes, what they are bound to, the gate."""
