@@ -1,5 +1,6 @@
 """The rehearsal's people and its first deployment: one person a seat, named by the seat. Range only."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,7 +34,7 @@ async def seed_rehearsal(
     await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     if await session.scalar(select(Deployment.id).limit(1)) is not None:
         return None
-    source = plan_file.read_text(encoding="utf-8")
+    source = await asyncio.to_thread(plan_file.read_text, encoding="utf-8")
     return await create_rehearsal(session, site, load_plan(source, str(plan_file.name)), source)
 
 

@@ -256,9 +256,9 @@ def _rollback_step(operation: Operation, script: Script, now: datetime) -> Step:
         return ReadBack()
     if not pending and operation.verified_at is None:
         return Verified()
-    if operation.asserted_at is None or now - operation.asserted_at >= ASSERT_EVERY:
-        if operation.guard_until is None or now < operation.guard_until:
-            return Assert()
+    is_guarding = operation.guard_until is None or now < operation.guard_until
+    if is_guarding and (operation.asserted_at is None or now - operation.asserted_at >= ASSERT_EVERY):
+        return Assert()
     fresh = _next_look(operation, pending, now)
     if pending and fresh <= now:
         return RunChecks(pending)

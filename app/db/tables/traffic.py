@@ -67,6 +67,7 @@ class Operation(Base):
     observed_99_at: Mapped[Moment | None]
     observed_100_at: Mapped[Moment | None]
     verified_at: Mapped[Moment | None]
+    escalated_at: Mapped[Moment | None]
     guard_until: Mapped[Moment | None]
     finished_at: Mapped[Moment | None]
     probes_agreeing: Mapped[int] = mapped_column(Integer, default=0)
