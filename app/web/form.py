@@ -1,7 +1,13 @@
 """The base of every form's model, and its errors in the words of the page."""
 
+from typing import Any, TypeVar, get_origin
+
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+_CONTROL = {code: None for code in (*range(32), 127) if chr(code) not in "\n\t"}
+Form = TypeVar("Form", bound="PageForm")
 
 
 class PageForm(BaseModel):
@@ -11,6 +17,23 @@ class PageForm(BaseModel):
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True, populate_by_name=True)
 
     key: str = Field(default="", alias="_key", max_length=64)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_control_characters(cls, value: Any) -> Any:
+        """PostgreSQL keeps no NUL, and no page should draw the others; line ends become one character."""
+        return value.replace("\r\n", "\n").translate(_CONTROL) if isinstance(value, str) else value
+
+
+async def read_form(request: Request, model: type[Form]) -> Form | dict[str, str]:
+    """The form as its model or, for the page to show beside the fields, one sentence for each that does not fit."""
+    sent = await request.form()
+    lists = {name for name, field in model.model_fields.items() if get_origin(field.annotation) is list}
+    values = {name: sent.getlist(name) if name in lists else sent[name] for name in sent}
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        return field_errors(RequestValidationError(error.errors()))
 
 
 def field_errors(error: RequestValidationError) -> dict[str, str]:
