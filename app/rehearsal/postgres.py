@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ class PostgresFailed(Exception):
 
 
 class EmbeddedPostgres:
-    """One PostgreSQL in `data_dir`. Synchronous; callable from any thread, by one thread at a time.
+    """One PostgreSQL in `data_dir`. Synchronous; callable from any thread.
 
     `fast` gives up durability for speed and is for tests only. A lock beside the data folder makes sure that one
     process at a time looks after it.
@@ -59,37 +60,26 @@ class EmbeddedPostgres:
         self._prefix: Sequence[str] = ()
         self._process: Process | None = None
         self._lock: contextlib.ExitStack | None = None
+        self._one_at_a_time = threading.RLock()
         self._sockets = SocketFolder(self.data_dir)
         self._secrets = self.data_dir.with_name(self.data_dir.name + ".passwords.json")
 
     # ---------------------------------------------------------------- life
 
     def start(self) -> None:
-        """Start it and wait until it answers; the first time, make the cluster and the roles."""
-        if self.is_running:
-            return
-        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
-        self._take_lock()
-        try:
-            self._prefix = unprivileged()
-            Leftovers(self.data_dir).end()
-            is_new = not (self.data_dir / "PG_VERSION").exists()
-            if is_new:
-                self._make_cluster()
-            self._sockets.make()
-            self._launch()
-            self._make_roles()
-        except BaseException:
-            end(self._process, first=signal.SIGQUIT)
-            self._release_lock()
-            raise
+        """Start it and wait until it answers; the first time, make the cluster and the roles. Recovers from a kill of
+        the postmaster. Raises PostgresFailed, cluster.NoPostgres, cluster.AlreadyLocked."""
+        with self._one_at_a_time:
+            if not self.is_running:
+                self._start()
 
     def stop(self) -> None:
         """Fast shutdown (open transactions are rolled back), SIGKILL if that takes more than 10 s."""
-        end(self._process, first=signal.SIGINT, patience=10)
-        self._process = None
-        self._sockets.remove()
-        self._release_lock()
+        with self._one_at_a_time:
+            end(self._process, first=signal.SIGINT, patience=10)
+            self._process = None
+            self._sockets.remove()
+            self._release_lock()
 
     def kill(self) -> None:
         """SIGKILL the postmaster, as a fault. `start` recovers."""
@@ -99,12 +89,24 @@ class EmbeddedPostgres:
 
     def restart(self) -> None:
         """Stop and start on the same socket, so that every URL stays true."""
-        end(self._process, first=signal.SIGINT, patience=10)
-        self.start()
+        with self._one_at_a_time:
+            end(self._process, first=signal.SIGINT, patience=10)
+            self.start()
 
     @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def has_died(self) -> bool:
+        """It was started, not stopped, and is gone. Waits for a start or stop that is under way."""
+        with self._one_at_a_time:
+            return self._process is not None and self._process.poll() is not None
+
+    @property
+    def version(self) -> str:
+        """As in "18.6"."""
+        return str(self.execute("SHOW server_version")[0][0])
 
     @property
     def pid(self) -> int | None:
@@ -141,6 +143,23 @@ class EmbeddedPostgres:
         self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     # ---------------------------------------------------------------- inside
+
+    def _start(self) -> None:
+        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._take_lock()
+        try:
+            self._prefix = unprivileged()
+            Leftovers(self.data_dir).end()
+            if not (self.data_dir / "PG_VERSION").exists():
+                self._make_cluster()
+            self._sockets.make()
+            self._launch()
+            self._make_roles()
+        except BaseException:
+            end(self._process, first=signal.SIGQUIT)
+            self._release_lock()
+            raise
 
     def _run(self, statement: sql.SQL | sql.Composed, database: str = "postgres") -> list[tuple[object, ...]]:
         with psycopg.connect(self.conninfo(database), autocommit=True, connect_timeout=10) as connection:
