@@ -32,6 +32,8 @@ CHECKS: tuple[Callable[[Plan], Iterator[Finding]], ...] = (
 )
 
 
-def check_plan(plan: Plan, time_zones: frozenset[str]) -> tuple[Finding, ...]:
+def check_plan(plan: Plan, time_zones: frozenset[str]) -> Iterator[Finding]:
     """All findings; none means that the plan can be used. `time_zones` are the names this machine knows."""
-    return (*(finding for check in CHECKS for finding in check(plan)), *parts.known_time_zone(plan, time_zones))
+    yield from parts.known_time_zone(plan, time_zones)
+    for check in CHECKS:
+        yield from check(plan)

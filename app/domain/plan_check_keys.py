@@ -72,8 +72,9 @@ def repeated(path: Path, values: list[str], field: str) -> Iterator[Finding]:
 
 def references(plan: Plan) -> Iterator[Finding]:
     declared = declared_keys(plan)
+    known = {collection: set(keys) for collection, keys in declared.items()}
     for path, collection, key in _references(plan):
-        if key not in declared[collection]:
+        if key not in known[collection]:
             message = f"There is no {ONE_OF[collection]} `{key}`."
             remedy = did_you_mean(key, declared[collection], f"declare it under `{collection}`")
             yield Finding(path, message, remedy, (collection,), key)
@@ -115,5 +116,6 @@ def _phase_references(phase: Phase) -> Iterator[tuple[Path, Collection, str]]:
 
 
 def did_you_mean(key: str, known: Iterable[str], otherwise: str) -> str:
-    close = get_close_matches(key, list(known), n=1)
+    """A remedy: the known key that looks most like this one (of the first thousand), or else `otherwise`."""
+    close = get_close_matches(key, list(known)[:1000], n=1)
     return f"Did you mean `{close[0]}`? If not, {otherwise}." if close else f"{otherwise[0].upper()}{otherwise[1:]}."

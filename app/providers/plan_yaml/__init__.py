@@ -26,7 +26,7 @@ def load_plan(text: str, source: str) -> Plan:
     plan, found = validate_nodes(root)
     problems = sorted([*refused, *found], key=lambda problem: (problem.line, problem.column))
     if len(problems) > MAX_PROBLEMS:
-        more = f"There are {len(problems) - MAX_PROBLEMS} more problems."
+        more = "There are more problems."
         last = problems[MAX_PROBLEMS]
         problems = [*problems[:MAX_PROBLEMS], Problem(last.line, last.column, "", more, "Mend these first.")]
     if problems or plan is None:

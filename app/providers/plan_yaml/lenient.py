@@ -6,6 +6,7 @@ cross-checks of `domain.plan_check` then run on what is left.
 
 import json
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -18,6 +19,8 @@ from app.providers.plan_yaml.nodes import Broken, Mapping, Node, Scalar, Sequenc
 from app.providers.plan_yaml.wording import close_field, wording
 
 ZONES = frozenset(available_timezones())
+MAX_TOLD = 200
+"""So many broken fields, and so many findings of sense, are told; each costs a search for what was meant."""
 MAX_ROUNDS = 12
 """A plan is about 8 deep, so leaving out from the leaves to the root takes no more rounds."""
 
@@ -74,6 +77,8 @@ def validate_nodes(root: Node) -> tuple[Plan | None, list[Problem]]:
     for path in broken:
         _leave_out(root, path, left)
     plan, details, stand_ins = _attempt(root, set())
+    if len(details) > MAX_TOLD:
+        return None, [_problem(root, _told_path(root, detail["loc"]), detail) for detail in details[:MAX_TOLD]]
     told = [(_told_path(root, detail["loc"]), detail) for detail in details]
     problems = [_problem(root, path, detail) for path, detail in told if _is_news(path, detail, broken, told)]
     for _ in range(MAX_ROUNDS):
@@ -101,11 +106,12 @@ def _is_news(path: Path, detail: Any, broken: list[Path], told: list[tuple[Path,
 
 
 def _sense_problems(root: Mapping, plan: Plan, left: _Left) -> list[Problem]:
-    return [
-        _finding_problem(root, finding)
+    findings = (
+        finding
         for finding in check_plan(plan, ZONES)
         if finding.absent is None or not left.echoes(finding, _told_path(root, finding.absent))
-    ]
+    )
+    return [_finding_problem(root, finding) for finding in islice(findings, MAX_TOLD)]
 
 
 def _as_json(node: Node, stand_ins: set[str]) -> Any:
