@@ -1,0 +1,45 @@
+# gonogo. `make run` and `make test` are all there is to set up; both make their own environment.
+
+PYTHON ?= python3
+BIN := .venv/bin
+FAULT ?=
+DRILL = $(if $(FAULT),--fault $(FAULT),)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench drill lock clean environment environment-dev
+
+help: ## Explain the commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+run: environment ## Start everything for a rehearsal and print one URL (Ctrl-C stops it; the data stays)
+	@exec setpriv --pdeathsig TERM -- "$(BIN)/gonogo" up
+
+test: environment-dev ## Run all tests: unit, integration on PostgreSQL, end-to-end in Chromium
+	@"$(BIN)/python" -m pytest $(ARGS)
+
+lint: environment-dev ## Check style, types, the house's floors and the vendored files
+	@"$(BIN)/ruff" check .
+	@"$(BIN)/ruff" format --check .
+	@"$(BIN)/mypy"
+	@"$(BIN)/lint-imports"
+	@"$(BIN)/python" scripts/vendor.py --check
+
+bench: environment-dev ## Measure the switch, the rollback, the live updates and the pages
+	@"$(BIN)/python" -m bench $(ARGS)
+
+drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-slow, green-dead, worker-kill, postgres-restart)
+	@exec setpriv --pdeathsig TERM -- "$(BIN)/gonogo" drill $(DRILL) $(ARGS)
+
+lock: environment-dev ## Lock the dependencies again, with hashes (needs uv: pip install uv)
+	@uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 requirements.in -o requirements.lock
+	@uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 -c requirements.lock requirements-dev.in -o requirements-dev.lock
+
+clean: ## Remove environment, caches and the rehearsal's data
+	@rm -rf .venv .gonogo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environment:
+	@$(PYTHON) make/bootstrap.py
+
+environment-dev:
+	@$(PYTHON) make/bootstrap.py --dev
