@@ -107,6 +107,4 @@ async def tokens(session: AsyncSession, viewer: Viewer) -> TokensView:
 def _token_row(token: ApiToken, title: str | None, maker: str, now: datetime) -> TokenRow:
     state = "revoked" if token.revoked_at is not None else "expired" if token.expires_at <= now else "valid"
     where = "all deployments" if token.deployment_id is None else f"{title} (number {token.deployment_id})"
-    return TokenRow(
-        token.id, token.name, tuple(token.scopes), where, state, maker, token.expires_at, token.used_at
-    )
+    return TokenRow(token.id, token.name, tuple(token.scopes), where, state, maker, token.expires_at, token.used_at)
