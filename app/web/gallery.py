@@ -1,0 +1,290 @@
+"""Sample data of /_components: each component in each state, invented but plausible. Read by no other page."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from app.domain.sides import Side
+from app.web.mission import BannerView, GuardView, HealthView, LinkView, MissionView, TrafficView
+from app.web.page import PageView, PersonView, TabView
+
+NOW = datetime(2026, 3, 6, 19, 10, 7, 400_000, tzinfo=UTC)
+ZONE = "America/New_York"
+
+TABS = (
+    TabView("home", "Home", "#home", "home", in_dock=True),
+    TabView("board", "Go/no-go", "#board", "board", in_dock=True),
+    TabView("switch", "Switch", "#switch", "switch"),
+    TabView("wall", "Wall", "#wall", "wall", in_dock=True),
+    TabView("timeline", "Timeline", "#timeline", "list", in_dock=True),
+    TabView("checklists", "Checklists", "#checklists", "list", count=2),
+    TabView("plan", "Plan", "#plan", "plan"),
+)
+
+GUARDS: Mapping[str, GuardView] = {
+    "unarmed": GuardView("unarmed", "Rollback not armed", "arms with the switch"),
+    "ready": GuardView(
+        "ready",
+        note="ready, proven 4 s ago",
+        action_url="#",
+        from_version="1.0.0",
+        to_version="0.9.4",
+        takes="about 1 s (last drill 0.9 s)",
+        blue_health="healthy, 18 of 18 targets, 4 s ago",
+        not_undone=("schema step 41", "3 payment callbacks"),
+    ),
+    "sent": GuardView("sent", "Rollback running", "pressed 14:23:31"),
+    "done": GuardView("done", "On BLUE", "rolled back 14:23:32"),
+}
+GUARDS = {
+    **GUARDS,
+    "hot": replace(GUARDS["ready"], state="hot", fires_at=NOW + timedelta(seconds=74)),
+    "not_ready": replace(
+        GUARDS["ready"],
+        state="not_ready",
+        note="last proof failed 23 s ago",
+        blue_health="unhealthy, 3 of 18 targets, 2 s ago",
+        blue_is_healthy=False,
+        button="Roll back although BLUE is unhealthy",
+    ),
+}
+
+MISSION = MissionView(
+    mode="live",
+    deployment_id=1,
+    title="ALAWAEL",
+    blue_version="0.9.4",
+    green_version="1.0.0",
+    phase_label="Phase 4 of 6",
+    phase_state="Production: switch",
+    zone=ZONE,
+    zone_label="ET",
+    server_time=NOW,
+    t_zero=NOW - timedelta(seconds=7),
+    traffic=TrafficView(0, 100, 0.3, 0, 100),
+    health=HealthView("ok", "Normal"),
+    guard=GUARDS["ready"],
+    versions={"deployment": 3, "traffic": 8, "metrics": 40},
+)
+
+TRAFFIC = {
+    "as set": TrafficView(0, 100, 0.3, 0, 100),
+    "half done": TrafficView(44, 56, 0.2, 0, 100, "LB moved, DNS pending"),
+    "not as set": TrafficView(56, 44, 0.2, 100, 0, "Not as set (100 / 0): /api/*"),
+    "unknown": TrafficView(None, None, None, 100, 0),
+}
+
+BANNERS = {
+    "critical with a countdown": BannerView(
+        "crit",
+        "trigger:error_rate:12",
+        "ROLLBACK IN 74 s",
+        "Error rate on GREEN 2.6 %, above 2 % for 46 s of 120 s. You can roll back now; holding it takes two people.",
+        LinkView("Hold it…", "#hold"),
+        NOW - timedelta(seconds=46),
+        NOW + timedelta(seconds=74),
+    ),
+    "critical": BannerView(
+        "crit",
+        "rollback:18:escalated",
+        "Escalated: the rollback is not confirmed after 30 s",
+        "Error rate on BLUE is 0.42 %, the payment check does not answer.",
+        LinkView("Call VP Operations", "tel:+15550100", "phone"),
+        more=2,
+    ),
+    "warning": BannerView("warn", "memory:green", "Memory on GREEN is 81 %", "Warning, above 80 % for 60 s."),
+}
+
+CHIPS = ("ok", "go", "nogo", "warn", "outdated", "crit", "unknown", "wait", "run", "hold", "withdrawn", "expired")
+LAMPS = ("wait", "go", "nogo", "outdated", "withdrawn", "expired")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    title: str
+    state: str
+    proof: str = ""
+    time: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    at: str
+    title: str
+    state: str
+    checks: tuple[Check, ...]
+
+
+STAGES = (
+    Stage(
+        "T−5",
+        "Ready?",
+        "done",
+        (
+            Check("GREEN health check passed", "ok", "18 of 18 targets", "3 s ago"),
+            Check("Balancer ready to switch", "ok", "read back", "2 s ago"),
+            Check("Monitoring is live", "ok", "all 5 metrics"),
+            Check("Team is ready", "ok", "8 of 8 present"),
+        ),
+    ),
+    Stage(
+        "T−0",
+        "Execute the switch",
+        "done",
+        (
+            Check("Balancer weights written", "ok", "accepted after 0.21 s"),
+            Check("Read back: GREEN 100, BLUE 0", "ok", "14:10:00.402"),
+        ),
+    ),
+    Stage(
+        "T+1",
+        "Verify",
+        "failed",
+        (
+            Check("Traffic is on GREEN", "ok", "first answer after 0.34 s"),
+            Check("100 % routed", "crit", "71 of 100 probes"),
+            Check("Response time normal", "unknown", "no reading for 6 s"),
+        ),
+    ),
+    Stage(
+        "T+5",
+        "Smoke test",
+        "run",
+        (
+            Check("Application can be reached", "ok", "200 in 84 ms"),
+            Check("Health checks pass", "warn", "17 of 18"),
+            Check("Smoke tests", "run", "7 of 12 passed"),
+        ),
+    ),
+    Stage("T+30", "Breathing room", "wait", (Check("Still normal?", "wait"), Check("Customer reports?", "wait"))),
+)
+
+AXES: Mapping[str, tuple[tuple[str, float | None], ...]] = {
+    "reached": (
+        ("click", 0.0),
+        ("accepted", 0.21),
+        ("95 % observed", 0.52),
+        ("99 %", 0.66),
+        ("100 % observed", 0.83),
+    ),
+    "very fast": (
+        ("click", 0.0),
+        ("accepted", 0.02),
+        ("95 % observed", 0.04),
+        ("99 %", 0.05),
+        ("100 % observed", 0.06),
+    ),
+    "running, slow": (
+        ("click", 0.0),
+        ("accepted", 6.4),
+        ("95 % observed", None),
+        ("99 %", None),
+        ("100 % observed", None),
+    ),
+}
+
+CRITERIA = (
+    ("ok", "Load balancer points to BLUE?", "2 listeners, 3 rules read back", "BLUE 100", "0.3 s"),
+    ("crit", "Error rate below 0.1 %?", "10 s window, 9,870 requests", "0.42 %", "30.0 s"),
+    ("run", "No critical errors in the logs?", "reading from 14:23:31", "0 so far", ""),
+    ("unknown", "Response time below 200 ms?", "no reading for 6 s", "—", ""),
+    ("wait", "Customers can use the system?", "", "", ""),
+)
+
+METRICS: tuple[Mapping[str, Any], ...] = (
+    {"title": "Response time", "statistic": "p95", "unit": "ms", "blue": 127, "green": 131, "limits": (200, 300, 500)},
+    {
+        "title": "Error rate",
+        "statistic": "of all requests",
+        "unit": "%",
+        "blue": 0.02,
+        "green": 2.6,
+        "limits": (0.1, 0.5, 1),
+    },
+    {
+        "title": "DB connections",
+        "statistic": "active",
+        "unit": "",
+        "blue": None,
+        "green": None,
+        "limits": (50, 75, 100),
+    },
+    {"title": "Memory", "statistic": "of limit", "unit": "%", "blue": 48, "green": 83, "limits": (70, 80, 90)},
+    {"title": "CPU", "statistic": "of limit", "unit": "%", "blue": 9, "green": 44, "limits": (60, 75, 85)},
+)
+
+
+def verdict(value: float | None, limits: tuple[float, float, float]) -> str:
+    if value is None:
+        return "UNKNOWN"
+    return "CRITICAL" if value > limits[2] else "WARNING" if value > limits[1] else "OK"
+
+
+def wave(
+    base: float, swing: float, gap: range = range(0), step_at: int = 0, raised: float = 0
+) -> list[tuple[float, float | None]]:
+    """90 samples over 15 minutes, oldest first; none in `gap`; `raised` more from sample `step_at` on."""
+    return [
+        (
+            (89 - index) * 10.0,
+            None
+            if index in gap
+            else base + swing * math.sin(index / 3) + (raised if step_at and index >= step_at else 0),
+        )
+        for index in range(90)
+    ]
+
+
+TRENDS = {
+    "normal": (wave(127, 6), wave(131, 8), (200, 300, 500)),
+    "critical": (wave(0.02, 0.01), wave(0.03, 0.01, step_at=74, raised=2.5), (0.1, 0.5, 1)),
+    "gap": (wave(12, 1, range(50, 66)), wave(31, 3, range(50, 66)), (50, 75, 100)),
+}
+
+CHART_POINTS = [
+    [NOW.timestamp() - seconds, blue, green]
+    for (seconds, blue), (_, green) in zip(
+        wave(127, 9, range(40, 48)), wave(140, 18, range(40, 48), 70, 90), strict=True
+    )
+]
+
+EVENTS = (
+    (
+        "crit",
+        "traffic",
+        "Trigger",
+        "Error rate on GREEN above 2 %: automatic rollback armed",
+        "trigger error-rate; fires at 14:24:40",
+    ),
+    ("", "note", "Support", "2 customers say that payment fails", "note"),
+    ("warn", "machine", "Trigger", "Memory on GREEN 81 %: warning, above 80 %", "60 of 60 samples in 1 min"),
+    ("", "person", "DevOps lead", "Pressed “Switch to GREEN”", "operation 17, epoch 17"),
+)
+
+
+def context(theme: str = "system", direction: str = "ltr") -> dict[str, Any]:
+    """What gallery.html needs. `theme` and `direction` come from the query, so that each can be looked at alone."""
+    page = PageView(
+        person=PersonView("Dana Ortiz", "DevOps lead"),
+        tabs=TABS,
+        current="switch",
+        theme="dark" if theme == "dark" else "light" if theme == "light" else "system",
+        dir="rtl" if direction == "rtl" else "ltr",
+    )
+    samples = {
+        name.lower(): value
+        for name, value in globals().items()
+        if name.isupper() and name not in {"TABS", "NOW", "ZONE", "MISSION"}
+    }
+    return {
+        "page": page,
+        "mission": MISSION,
+        "csrf_token": "",
+        "now": NOW,
+        "zone": ZONE,
+        "verdict": verdict,
+        "side_blue": Side.BLUE,
+        **samples,
+    }

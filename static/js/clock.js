@@ -1,0 +1,69 @@
+// Server time, T-clock, ages and countdowns. Nothing here trusts the browser's clock: only its rate.
+import { age, countdown, hms, tClock } from "./figures.js";
+import { say } from "./say.js";
+
+const TICK_MS = 200;
+const SPOKEN = [60, 30, 10];
+let offset = null;
+let heardAt = null;
+const spoken = new Set();
+
+/** Milliseconds of server time, or null before the first event. */
+export const serverNow = () => (offset === null ? null : Date.now() + offset);
+
+/** Server time of the last event: the time of the last truth. */
+export const lastTruth = () => heardAt;
+
+function learn(event) {
+  const server = Date.parse(event.detail.now);
+  if (Number.isNaN(server)) return;
+  // An event is never early, so the largest difference is the truest; a jump of the computer's clock starts anew.
+  const difference = server - Date.now();
+  offset = offset === null || Math.abs(difference - offset) > 2_000 ? difference : Math.max(difference, offset - 1);
+  heardAt = server;
+}
+
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function speak(element, seconds) {
+  const mark = SPOKEN.find((limit) => Math.round(seconds) === limit);
+  const key = `${element.dataset.until} ${mark}`;
+  if (mark === undefined || spoken.has(key)) return;
+  spoken.add(key);
+  say(`${mark} seconds left.`);
+}
+
+function tick() {
+  const now = serverNow();
+  if (now === null) return;
+  const isStale = "stale" in document.documentElement.dataset;
+  for (const element of document.querySelectorAll("[data-clock]")) {
+    const { clock, zone, zero } = element.dataset;
+    if (clock === "server") write(element, hms(isStale ? heardAt : now, zone));
+    else if (zero) write(element, (isStale ? "≈" : "") + tClock(now - Date.parse(zero)));
+  }
+  for (const element of document.querySelectorAll("[data-age]")) {
+    write(element, `${age((now - Date.parse(element.dataset.age)) / 1_000)} ago`);
+  }
+  for (const element of document.querySelectorAll("[data-until]")) {
+    const seconds = (Date.parse(element.dataset.until) - now) / 1_000;
+    write(element, countdown(seconds));
+    if ("speak" in element.dataset) speak(element, seconds);
+  }
+  for (const element of document.querySelectorAll("[data-since]")) {
+    write(element, Math.max(0, (now - Date.parse(element.dataset.since)) / 1_000).toFixed(1));
+  }
+  for (const element of document.querySelectorAll("[data-run-from]")) {
+    const from = Date.parse(element.dataset.runFrom);
+    const share = (now - from) / (Date.parse(element.dataset.runTo) - from);
+    element.setAttribute("width", String(Math.min(100, Math.max(0, share * 100))));
+  }
+}
+
+document.addEventListener("live:hello", learn);
+document.addEventListener("live:beat", learn);
+document.addEventListener("htmx:after:swap", tick);
+document.addEventListener("visibilitychange", tick);
+setInterval(tick, TICK_MS);

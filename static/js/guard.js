@@ -1,0 +1,101 @@
+// The guard: two deliberate presses, no drag, no hold, no typing. <details> lifts the cover even without script;
+// this closes it after 10 s, ignores key repeat and the first 400 ms, and keeps the focus where the hand is.
+import { say } from "./say.js";
+
+const OPEN_MS = 10_000;
+const REST_MS = 400;
+const TICK_MS = 200;
+const lifted = new Map();
+let movedAt = -REST_MS;
+let seenAt = "";
+
+const press = (guard) => guard.querySelector("[data-press]");
+const cover = (guard) => guard.querySelector("summary");
+
+function close(guard, words) {
+  if (!guard.open) return;
+  const hadFocus = guard.contains(document.activeElement) || document.activeElement === document.body;
+  guard.open = false;
+  say(words);
+  if (hadFocus) cover(guard).focus({ preventScroll: true });
+}
+
+function tick(guard, openedAt) {
+  const rest = OPEN_MS - (performance.now() - openedAt);
+  if (!guard.isConnected) return forget(guard);
+  if (guard.querySelector("form[data-sending]")) return;
+  if (rest <= 0) return close(guard, "Cover closed. Nothing was pressed.");
+  guard.querySelector("[data-drain]")?.setAttribute("width", String((rest / OPEN_MS) * 100));
+  const seconds = Math.ceil(rest / 1_000);
+  for (const box of guard.querySelectorAll("[data-left]")) box.textContent = `closes in ${seconds} s`;
+  for (const box of guard.querySelectorAll("[data-left-sentence]")) box.textContent = `Nothing has moved yet. The cover closes by itself in ${seconds} s.`;
+}
+
+function forget(guard) {
+  clearInterval(lifted.get(guard)?.timer);
+  lifted.delete(guard);
+}
+
+function toggled({ target: guard }) {
+  if (!guard.matches?.("[data-guard]")) return;
+  forget(guard);
+  if (!guard.open) return;
+  const at = performance.now();
+  lifted.set(guard, { at, timer: setInterval(() => tick(guard, at), TICK_MS) });
+  tick(guard, at);
+  press(guard)?.focus({ preventScroll: true });
+  say("Cover open for 10 seconds. Press the button to confirm, or Escape to close.");
+}
+
+/** Too soon after the cover opened, or after something moved under the finger. */
+function isResting(guard) {
+  const now = performance.now();
+  return now - (lifted.get(guard)?.at ?? now) < REST_MS || now - movedAt < REST_MS;
+}
+
+function clicked(event) {
+  const button = event.target.closest?.("[data-press]");
+  const guard = event.target.closest?.("[data-guard]");
+  if (!guard) return;
+  if (event.target.closest("[data-close]")) return close(guard, "Cover closed. Nothing was pressed.");
+  const isCover = event.target.closest("summary") === cover(guard);
+  const isTooSoon = button ? isResting(guard) : isCover && !guard.open && performance.now() - movedAt < REST_MS;
+  if (!isTooSoon) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}
+
+function typed(event) {
+  const guard = event.target.closest?.("[data-guard]");
+  if (guard && event.repeat && (event.key === "Enter" || event.key === " ")) event.preventDefault();
+  if (event.key !== "Escape") return;
+  for (const open of document.querySelectorAll("[data-guard][open]")) close(open, "Cover closed. Nothing was pressed.");
+}
+
+/** Where the covers and presses are on the screen; a change restarts their rest. */
+function watch() {
+  const places = [...document.querySelectorAll("[data-guard] summary, [data-guard][open] [data-press]")].map((element) => {
+    const box = element.getBoundingClientRect();
+    return `${element.closest("[data-guard]").id}${element.tagName}${element.closest("[open]") ? 1 : 0} ${Math.round(box.left)} ${Math.round(box.top)}`;
+  }).join();
+  const isSameSet = places.replace(/ -?\d+/g, "") === seenAt.replace(/ -?\d+/g, "");
+  if (seenAt && places !== seenAt && isSameSet && !scrolling) movedAt = performance.now();
+  seenAt = places;
+}
+
+let scrolling = false;
+let scrollTimer = 0;
+addEventListener("scroll", () => {
+  scrolling = true;
+  clearTimeout(scrollTimer);
+  scrollTimer = setTimeout(() => { watch(); scrolling = false; }, 150);
+}, { passive: true });
+
+document.addEventListener("toggle", toggled, true);
+document.addEventListener("click", clicked, true);
+document.addEventListener("keydown", typed, true);
+document.addEventListener("htmx:after:swap", watch);
+document.addEventListener("live:state", watch);
+addEventListener("resize", watch);
+watch();
+for (const guard of document.querySelectorAll("[data-guard][open]")) toggled({ target: guard });

@@ -1,0 +1,59 @@
+// Refreshes the panels that are behind. The stream only says which topic has which version; a panel says which
+// versions it was rendered from, so a lost or doubled message changes nothing.
+const known = {};
+const busy = new Set();
+const tries = new Map();
+const AGAIN_MS = 300;
+const MOST_TRIES = 6;
+
+function isBehind(panel) {
+  const topics = panel.dataset.topic.split(" ");
+  const versions = panel.dataset.version.split(" ").map(Number);
+  return topics.some((topic, index) => (known[topic] ?? 0) > versions[index]);
+}
+
+/** A panel whose cover is lifted waits: what somebody is about to press must not move. */
+const isHeld = (panel) => panel.querySelector("[data-guard][open]") !== null;
+
+const behind = () => [...document.querySelectorAll("[data-topic][hx-get]")].filter(isBehind);
+
+/** True when no panel is known to be behind. */
+export const isCurrent = () => behind().every(isHeld) && busy.size === 0;
+
+export function refresh() {
+  for (const panel of behind()) {
+    if (busy.has(panel.id) || isHeld(panel) || (tries.get(panel.id) ?? 0) >= MOST_TRIES) continue;
+    busy.add(panel.id);
+    htmx.trigger(panel, "refresh");
+  }
+}
+
+function answered(event) {
+  const panel = event.detail.ctx?.sourceElement;
+  if (!panel?.id || !busy.delete(panel.id)) return;
+  const fresh = document.getElementById(panel.id);
+  if (!fresh?.dataset.topic || !isBehind(fresh)) {
+    tries.delete(panel.id);
+    return;
+  }
+  // Still behind: the database's answer was older than its news, or it failed. Again, but not for ever.
+  const count = (tries.get(panel.id) ?? 0) + 1;
+  tries.set(panel.id, count);
+  setTimeout(refresh, AGAIN_MS * count);
+}
+
+function learn(versions) {
+  for (const [topic, version] of Object.entries(versions)) {
+    if (version > (known[topic] ?? 0)) known[topic] = version;
+  }
+  tries.clear();
+  refresh();
+}
+
+document.addEventListener("live:hello", (event) => {
+  busy.clear();
+  learn(event.detail.versions ?? {});
+});
+document.addEventListener("live:changed", (event) => learn(event.detail));
+document.addEventListener("htmx:finally:request", answered);
+document.addEventListener("toggle", (event) => { if (!event.target.open) refresh(); }, true);

@@ -1,0 +1,43 @@
+// Writes what the stream measured into texts (data-live) and SVG widths (data-live-width, data-live-x).
+import { FORMATS, plain } from "./figures.js";
+
+const latest = {};
+
+function find(key) {
+  const [area, name, side] = key.split(".");
+  if (area === "readings") return latest.readings?.[`${name}.${side}`];
+  return latest[area]?.[name];
+}
+
+function text(element, value) {
+  if (value !== null && typeof value === "object") return value.verdict === "UNKNOWN" ? "—" : value.text ?? plain(value.value);
+  const format = FORMATS[element.dataset.format];
+  return format ? format(value) : value == null ? "—" : String(value);
+}
+
+function draw() {
+  for (const element of document.querySelectorAll("[data-live]")) {
+    const value = find(element.dataset.live);
+    if (value === undefined) continue;
+    const words = text(element, value);
+    if (element.textContent !== words) element.textContent = words;
+  }
+  for (const [name, attribute] of [["liveWidth", "width"], ["liveX", "x"]]) {
+    const selector = name === "liveWidth" ? "[data-live-width]" : "[data-live-x]";
+    for (const element of document.querySelectorAll(selector)) {
+      const value = find(element.dataset[name]);
+      if (typeof value === "number") element.setAttribute(attribute, String(value));
+    }
+  }
+}
+
+document.addEventListener("live:data", ({ detail }) => {
+  if (detail.traffic) latest.traffic = detail.traffic;
+  if (detail.customers) latest.customers = detail.customers;
+  if (detail.readings) {
+    latest.readings ??= {};
+    for (const reading of detail.readings) latest.readings[`${reading.metric}.${reading.side}`] = reading;
+  }
+  draw();
+});
+document.addEventListener("htmx:after:swap", draw);
