@@ -1,15 +1,27 @@
 """Reads of checklists: what is known of each item, and what of it sign-offs are bound to."""
 
+import re
 from collections.abc import Mapping
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.checklists.queries_machine import facts_of, machine_item
+from app.checklists.views import ChecklistsPage, ChecklistView, DutiesView, Facts, ItemView, Piece, ProgressView
 from app.db.tables import ChecklistState, Deployment
+from app.domain.deployments import State
 from app.domain.plan import Checklist, ChecklistItem, Plan
+from app.domain.signoff_words import in_sentence, listed, number_word
+from app.eventlog.log import versions_of
+from app.web.access import NotFound, Scope
 
 States = Mapping[str, ChecklistState]
 """`state_key` to the row; an item nobody ever touched in this attempt has none and is open."""
+
+OPEN = (State.PREPARING, State.PROCEEDED, State.ARMED, State.ON_HOLD)
+"""The production checklist is worked on until the switch."""
 
 
 def state_key(plan: Plan, checklist: Checklist, item: ChecklistItem) -> str:
@@ -31,13 +43,11 @@ async def states_of(session: AsyncSession, deployment: Deployment) -> dict[str, 
 def bound_parts(plan: Plan, states: States) -> dict[str, str]:
     """The parts of a sign-off's binding that come from the production checklist: one `checklist.<item>` for each
     item that persons tick, with its state and evidence. What machines check is looked at anew by the switch itself."""
-    if plan.production.checklist is None:
-        return {}
-    checklist = plan.checklist(plan.production.checklist)
+    checklist = production_checklist(plan)
     return {
         f"checklist.{item.key}": bound_text(states.get(state_key(plan, checklist, item)))
-        for item in checklist.items
-        if item.check is None
+        for item in (checklist.items if checklist else ())
+        if checklist and item.check is None
     }
 
 
@@ -46,3 +56,212 @@ def bound_text(state: ChecklistState | None) -> str:
     if state is None or state.state == "open":
         return "open"
     return f"{state.state}: {state.evidence}" if state.evidence else state.state
+
+
+def production_checklist(plan: Plan) -> Checklist | None:
+    return plan.checklist(plan.production.checklist) if plan.production.checklist else None
+
+
+# ── views ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_ADDRESS = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
+_AFTER_ADDRESS = ".,;:!?)]}»”"
+
+
+def pieces(text: str) -> tuple[Piece, ...]:
+    """Evidence with its http and https addresses set apart; a full stop after an address is not part of it."""
+    found: list[Piece] = []
+    end = 0
+    for match in _ADDRESS.finditer(text):
+        address = match.group().rstrip(_AFTER_ADDRESS)
+        if match.start() > end:
+            found.append(Piece(text[end : match.start()]))
+        found.append(Piece(address, address))
+        end = match.start() + len(address)
+    return (*found, Piece(text[end:])) if text[end:] else tuple(found)
+
+
+def may_tick(scope: Scope, item: ChecklistItem) -> bool:
+    """An item is its owner's; whoever leads the day (may proceed) can see to any of them."""
+    return item.check is None and scope.may("check") and (item.owner in scope.positions or scope.may("proceed"))
+
+
+def is_open(deployment: Deployment, plan: Plan, checklist: Checklist) -> bool:
+    """Whether items may change: what sign-offs are bound to only until the switch, the others until the day ends."""
+    state = State(deployment.state)
+    if checklist.key == plan.production.checklist:
+        return state in OPEN
+    return state is not State.ABORTED
+
+
+def progress(plan: Plan, checklist: Checklist, states: States, facts: Facts) -> tuple[tuple[str, int, int], ...]:
+    """Rows (position's title, done, total) of those who own items, in the plan's order."""
+    rows: list[tuple[str, int, int]] = []
+    for position in plan.positions:
+        owned = [item for item in checklist.items if item.owner == position.key]
+        if owned:
+            rows.append((position.title, sum(is_done(plan, checklist, i, states, facts) for i in owned), len(owned)))
+    return tuple(rows)
+
+
+def is_done(plan: Plan, checklist: Checklist, item: ChecklistItem, states: States, facts: Facts) -> bool:
+    if item.check is not None:
+        return machine_item(item.check, facts).state == "yes"
+    row = states.get(state_key(plan, checklist, item))
+    return row is not None and row.state == "done"
+
+
+def _item_view(scope: Scope, item: ChecklistItem, row: ChecklistState | None) -> ItemView:
+    return ItemView(
+        key=item.key,
+        text=item.text,
+        state=row.state if row else "open",
+        owner=scope.plan.position(item.owner).title,
+        is_yours=item.owner in scope.positions,
+        can_tick=may_tick(scope, item),
+        needs_evidence=item.evidence == "required",
+        proof=pieces(row.evidence) if row else (),
+        evidence=row.evidence if row else "",
+        who=row.who if row else "",
+        at=row.at if row else None,
+        version=row.version if row else 0,
+    )
+
+
+_MACHINE_STATES = {"yes": "machine", "no": "unmet", "unknown": "unknown"}
+
+
+def _machine_view(scope: Scope, item: ChecklistItem, facts: Facts) -> ItemView:
+    finding = machine_item(item.check or "", facts)
+    return ItemView(
+        key=item.key,
+        text=item.text,
+        state=_MACHINE_STATES[finding.state],
+        owner="Checked by machine",
+        is_yours=item.owner in scope.positions,
+        can_tick=False,
+        needs_evidence=False,
+        proof=(Piece(finding.found),),
+        at=finding.at,
+    )
+
+
+def _list_view(
+    scope: Scope,
+    deployment: Deployment,
+    checklist: Checklist,
+    states: States,
+    facts: Facts,
+    versions: Mapping[str, int],
+    *,
+    only_mine: bool,
+) -> ChecklistView:
+    plan = scope.plan
+    shown = [item for item in checklist.items if not only_mine or item.owner in scope.positions]
+    return ChecklistView(
+        key=checklist.key,
+        url=f"/d/{deployment.id}/checklists/{checklist.key}",
+        title=checklist.title,
+        when=checklist.when,
+        counts_for_gate=checklist.key == plan.production.checklist,
+        is_open=is_open(deployment, plan, checklist),
+        items=tuple(
+            _item_view(scope, item, states.get(state_key(plan, checklist, item)))
+            for item in shown
+            if item.check is None
+        ),
+        machine=tuple(_machine_view(scope, item, facts) for item in shown if item.check is not None),
+        hidden=len(checklist.items) - len(shown),
+        done=sum(is_done(plan, checklist, item, states, facts) for item in checklist.items),
+        total=len(checklist.items),
+        only_mine=only_mine,
+        zone=plan.timezone,
+        now=facts.now,
+        versions=versions,
+    )
+
+
+def in_order(plan: Plan) -> tuple[Checklist, ...]:
+    """The production checklist first, then the others as the plan has them."""
+    return tuple(sorted(plan.checklists, key=lambda checklist: checklist.key != plan.production.checklist))
+
+
+async def one_list(session: AsyncSession, scope: Scope, key: str, *, only_mine: bool) -> ChecklistView:
+    """Raises NotFound for a checklist the plan does not have."""
+    checklist = next((checklist for checklist in scope.plan.checklists if checklist.key == key), None)
+    if checklist is None:
+        raise NotFound("This plan has no such checklist.")
+    versions, deployment, states, facts = await _ground(session, scope)
+    return _list_view(scope, deployment, checklist, states, facts, versions, only_mine=only_mine)
+
+
+async def _ground(
+    session: AsyncSession, scope: Scope
+) -> tuple[dict[str, int], Deployment, dict[str, ChecklistState], Facts]:
+    """Versions first: what is rendered is then never older than it says."""
+    versions = await versions_of(session, scope.id)
+    deployment = await session.get_one(Deployment, scope.id)
+    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    facts = await facts_of(session, deployment, scope.plan, now)
+    return versions, deployment, await states_of(session, deployment), facts
+
+
+async def whole_page(session: AsyncSession, scope: Scope, *, only_mine: bool) -> ChecklistsPage:
+    versions, deployment, states, facts = await _ground(session, scope)
+    lists = tuple(
+        _list_view(scope, deployment, checklist, states, facts, versions, only_mine=only_mine)
+        for checklist in in_order(scope.plan)
+    )
+    headline, text = _headline(scope, deployment, states, facts.now)
+    return ChecklistsPage(
+        url=f"/d/{scope.id}/checklists",
+        eyebrow=f"Your checklists: {scope.seat_title}" if scope.may("check") else "Checklists",
+        headline=headline,
+        text=text,
+        only_mine=only_mine,
+        lists=lists,
+        progress=_progress_view(scope, states, facts, versions),
+        duties=_duties(scope),
+    )
+
+
+async def progress_view(session: AsyncSession, scope: Scope) -> ProgressView:
+    versions, _deployment, states, facts = await _ground(session, scope)
+    return _progress_view(scope, states, facts, versions)
+
+
+def _progress_view(scope: Scope, states: States, facts: Facts, versions: Mapping[str, int]) -> ProgressView:
+    checklist = production_checklist(scope.plan)
+    rows = progress(scope.plan, checklist, states, facts) if checklist else ()
+    title = in_sentence(checklist.title) if checklist else ""
+    return ProgressView(f"/d/{scope.id}/checklists/_progress", title, rows, versions)
+
+
+def _duties(scope: Scope) -> DutiesView | None:
+    if not scope.seats:
+        return None
+    position = scope.plan.position(scope.seats[0].position)
+    duties = position.duties
+    return DutiesView(position.title, duties.before, duties.during, duties.after, scope.plan.rules, scope.plan.avoid)
+
+
+def _headline(scope: Scope, deployment: Deployment, states: States, now: datetime) -> tuple[str, str]:
+    """What this person's seat still has to do on the production checklist, and by when: the go/no-go is on time."""
+    checklist = production_checklist(scope.plan)
+    if checklist is None:
+        return "This plan has no checklist before the production phase", ""
+    rows = {item.key: states.get(state_key(scope.plan, checklist, item)) for item in checklist.items}
+    persons = [item for item in checklist.items if item.check is None]
+    left = [item for item in persons if (row := rows[item.key]) is None or row.state != "done"]
+    mine = [item for item in left if item.owner in scope.positions and scope.may("check")]
+    if not is_open(deployment, scope.plan, checklist):
+        return f"The checklist {in_sentence(checklist.title)} is closed", "It closed when the switch began."
+    others = f"{len(persons) - len(left)} of {len(persons)} items are confirmed by persons."
+    if not mine:
+        owns = any(item.owner in scope.positions for item in persons)
+        return ("Nothing of yours is open" if owns else "No item here is yours"), others
+    gate = scope.plan.production.signoffs
+    due = deployment.planned_at - timedelta(seconds=gate.opens_before_s if gate else 0)
+    when = f"before {due.astimezone(ZoneInfo(scope.plan.timezone)):%H:%M}" if now < due else "now"
+    amount = f"{number_word(len(mine))} item{'s' if len(mine) > 1 else ''}"
+    return f"Confirm {amount} {when}", f"{listed([item.text for item in mine])}. {others}"

@@ -203,7 +203,7 @@ async def _end_standing(
     await session.flush()
 
 
-def _standing(deployment: Deployment) -> Select[tuple[Signoff]]:
+def _standing(deployment: Deployment) -> Select[Signoff]:
     return select(Signoff).where(
         Signoff.deployment_id == deployment.id, Signoff.attempt == deployment.attempt, Signoff.ended_at.is_(None)
     )

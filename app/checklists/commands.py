@@ -1,0 +1,104 @@
+"""Writes of checklists: an item is confirmed with evidence, reopened or marked as failed with a reason."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.checklists.forms import ItemForm
+from app.checklists.queries import is_open, may_tick, state_key
+from app.db.tables import ChecklistState, Deployment
+from app.deployments.commands import database_now, lock
+from app.domain.deployments import WORDS, State
+from app.domain.errors import Rejected
+from app.domain.plan import Checklist, ChecklistItem, Plan
+from app.eventlog.log import Entry, append
+from app.signoffs.commands import note_outdated
+from app.signoffs.queries import binding_of
+from app.web.access import Forbidden, NotFound, Scope
+
+TEXT_LIMIT = 2000
+"""Characters of evidence or of a reason."""
+
+_KINDS = {"done": "checklists.item.done", "open": "checklists.item.reopened", "failed": "checklists.item.failed"}
+
+
+async def record_item(session: AsyncSession, scope: Scope, checklist_key: str, item_key: str, form: ItemForm) -> None:
+    """Change one item. Sent twice it changes once. Raises NotFound, Forbidden for another position's item, Rejected."""
+    checklist, item = _find(scope.plan, checklist_key, item_key)
+    if item.check is not None:
+        raise Rejected("This item is checked by machine; nobody ticks it.", code="machine")
+    if not may_tick(scope, item):
+        raise Forbidden(f"“{item.text}” belongs to another position: {scope.plan.position(item.owner).title}.")
+    deployment = await lock(session, scope.id)
+    if not is_open(deployment, scope.plan, checklist):
+        word = WORDS[State(deployment.state)]
+        raise Rejected(f"{checklist.title}: this checklist is closed; the deployment is {word}.", conflict=True)
+    text = _checked_text(item, form)
+    row = await _row(session, scope.plan, deployment, checklist, item)
+    if (row.state, row.evidence) == (form.state, text) or (row.version == 0 and form.state == "open"):
+        return
+    now = await database_now(session)
+    if row.version != form.version:
+        raise Rejected(
+            f"{row.who} changed this item {round((now - row.at).total_seconds())} s ago. Nothing was recorded.",
+            remedy="Read it again, then repeat what you did if it is still needed.",
+            conflict=True,
+            code="stale",
+        )
+    before = await binding_of(session, deployment, scope.plan, scope.plan_hash)
+    await _write(session, row, form.state, text, scope, now)
+    entry = Entry(
+        kind=_KINDS[form.state],
+        text=_sentence(item, form.state, text),
+        topics=("checklists",),
+        severity="warn" if form.state == "failed" else "normal",
+        payload={"checklist": checklist.key, "item": item.key, "version": row.version, "attempt": row.attempt},
+    )
+    await append(session, deployment.id, entry, scope.actor)
+    await note_outdated(session, deployment, scope.plan, scope.plan_hash, before, scope.actor)
+
+
+def _find(plan: Plan, checklist_key: str, item_key: str) -> tuple[Checklist, ChecklistItem]:
+    for checklist in plan.checklists:
+        for item in checklist.items:
+            if (checklist.key, item.key) == (checklist_key, item_key):
+                return checklist, item
+    raise NotFound("This plan has no such checklist item.")
+
+
+def _checked_text(item: ChecklistItem, form: ItemForm) -> str:
+    text = form.text.strip()
+    if len(text) > TEXT_LIMIT:
+        raise Rejected(f"This has {len(text)} characters; the limit is {TEXT_LIMIT}.", code="text")
+    if form.state == "done" and item.evidence == "required" and not text:
+        raise Rejected(
+            "This item needs evidence.", remedy="Name what proves it: a ticket, a backup, an address.", code="text"
+        )
+    if form.state != "done" and not text:
+        raise Rejected("A reason is missing.", remedy="Say in a sentence what is wrong.", code="text")
+    return text
+
+
+async def _row(
+    session: AsyncSession, plan: Plan, deployment: Deployment, checklist: Checklist, item: ChecklistItem
+) -> ChecklistState:
+    """The item's row, or a new one of version 0 that is not in the session yet."""
+    name = state_key(plan, checklist, item)
+    row = await session.get(ChecklistState, (deployment.id, deployment.attempt, name), populate_existing=True)
+    return row or ChecklistState(
+        deployment_id=deployment.id, attempt=deployment.attempt, item=name, state="open", evidence="", version=0
+    )
+
+
+async def _write(
+    session: AsyncSession, row: ChecklistState, state: str, text: str, scope: Scope, now: datetime
+) -> None:
+    row.state, row.evidence, row.version = state, text, row.version + 1
+    row.person_id, row.who, row.at = scope.viewer.person_id, scope.who[:120], now
+    session.add(row)
+    await session.flush()
+
+
+def _sentence(item: ChecklistItem, state: str, text: str) -> str:
+    what = {"done": "confirmed", "open": "reopened", "failed": "marked as failed"}[state]
+    return f"“{item.text}” {what}" + (f": {text}" if text else "")

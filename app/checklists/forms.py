@@ -1,0 +1,16 @@
+"""What people send from a checklist."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.web.form import PageForm
+
+
+class ItemForm(PageForm):
+    """`text` is the evidence of a confirmed item, else the reason. `version` is the one the page showed. The text's
+    length is the command's to judge, so that its sentence stands at the field."""
+
+    state: Literal["done", "open", "failed"]
+    text: str = ""
+    version: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0

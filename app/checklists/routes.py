@@ -1,0 +1,92 @@
+"""The checklists page, its fragments, and the one form of an item."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from app.accounts.policy import may
+from app.checklists import commands, queries
+from app.checklists.forms import ItemForm
+from app.domain.errors import Rejected
+from app.web.access import Scope, database
+from app.web.rendering import fragment, is_htmx, page
+
+router = APIRouter(prefix="/d/{deployment_id}/checklists")
+
+View = Annotated[Scope, Depends(may("checklists.view"))]
+Show = Literal["all", "mine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why an item's form was refused, and what had been typed, to stand at the field again."""
+
+    checklist: str
+    item: str
+    state: str
+    typed: str
+    text: str
+
+
+@router.get("")
+async def checklists(request: Request, scope: View, show: Show = "all") -> Response:
+    return await _page(request, scope, show)
+
+
+async def _page(
+    request: Request, scope: Scope, show: Show, trouble: Trouble | None = None, status: int = 200
+) -> Response:
+    view = await database(request).read(lambda s: queries.whole_page(s, scope, only_mine=show == "mine"))
+    return await page(
+        request, scope, "checklists/page.html", current="checklists", view=view, trouble=trouble, status=status
+    )
+
+
+@router.get("/_progress")
+async def progress(request: Request, scope: View) -> Response:
+    view = await database(request).read(lambda s: queries.progress_view(s, scope))
+    return fragment(request, scope, "checklists/_progress.html", progress=view)
+
+
+@router.get("/{checklist}/_items")
+async def items(request: Request, scope: View, checklist: str, show: Show = "all") -> Response:
+    return await _items(request, scope, checklist, show)
+
+
+@router.get("/{checklist}/_machine")
+async def machine(request: Request, scope: View, checklist: str, show: Show = "all") -> Response:
+    view = await database(request).read(lambda s: queries.one_list(s, scope, checklist, only_mine=show == "mine"))
+    return fragment(request, scope, "checklists/_machine.html", list=view)
+
+
+async def _items(
+    request: Request, scope: Scope, checklist: str, show: Show, trouble: Trouble | None = None, status: int = 200
+) -> Response:
+    view = await database(request).read(lambda s: queries.one_list(s, scope, checklist, only_mine=show == "mine"))
+    return fragment(request, scope, "checklists/_items.html", list=view, trouble=trouble, status=status)
+
+
+@router.post("/{checklist}/{item}")
+async def record_item(
+    request: Request,
+    scope: Annotated[Scope, Depends(may("checklists.tick"))],
+    checklist: str,
+    item: str,
+    form: Annotated[ItemForm, Form()],
+    show: Show = "all",
+) -> Response:
+    trouble = None
+    try:
+        await database(request).run(lambda s: commands.record_item(s, scope, checklist, item, form))
+    except Rejected as error:
+        if error.code != "text":
+            raise
+        trouble = Trouble(checklist, item, form.state, form.text, f"{error.reason} {error.remedy}".strip())
+    status = 422 if trouble else 200
+    if is_htmx(request):
+        return await _items(request, scope, checklist, show, trouble, status)
+    if trouble:
+        return await _page(request, scope, show, trouble, status)
+    return RedirectResponse(f"/d/{scope.id}/checklists?show={show}", status_code=303)
