@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
         body: bytes = b"",
         body_limit: int = BODY_LIMIT,
     ) -> Answer:
-        """Send and wait. Raises NoAnswer. Cancelling it (a deadline) makes the connection unusable."""
+        """Send and wait. Raises NoAnswer; ValueError for a path or header with a line's end. Cancelling it (a deadline) makes the connection unusable."""
         if not self.is_usable or self._transport is None:
             raise NoAnswer("the connection is closed")
         self._begin(body_limit)
@@ -106,6 +106,8 @@ class Connection(asyncio.Protocol):
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         if body or method not in ("GET", "HEAD"):
             lines.append(f"Content-Length: {len(body)}")
+        if any("\r" in line or "\n" in line for line in lines):
+            raise ValueError("a line of a request cannot hold the end of a line")
         self._waiting = asyncio.get_running_loop().create_future()
         self._transport.write("\r\n".join([*lines, "", ""]).encode("ascii") + body)
         try:
