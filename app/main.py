@@ -102,7 +102,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await app.state.hub.stop()
-        await app.state.database.engine.dispose()
+        await app.state.database.aclose()
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

@@ -48,6 +48,11 @@ class Database:
         async with session:
             yield session
 
+    async def aclose(self) -> None:
+        """Close the pool."""
+        if isinstance(self.engine, AsyncEngine):
+            await self.engine.dispose()
+
     async def run(self, write: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
         """Run `write` in one transaction and commit it before returning; the whole of it again on a lost
         connection or a deadlock, for `patience_s`. `write` must therefore have no effect outside the database."""

@@ -1,0 +1,385 @@
+"""Drive one operation to its end: load, ask the domain, do one thing, record, again.
+
+Whoever holds the lease may drive. A worker that was killed leaves an intent without an outcome, which the next one
+answers by reading the balancer; a worker that was frozen finds a newer epoch or a lost lease right before its effect.
+"""
+
+import asyncio
+import contextlib
+import random
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from app.domain.operations import (
+    GUARD_FOR,
+    HEALTH_LIMIT,
+    Answer,
+    Assert,
+    Done,
+    Escalate,
+    Finish,
+    Kind,
+    Operation,
+    Outcome,
+    ReadBack,
+    RunChecks,
+    Script,
+    State,
+    Step,
+    Verified,
+    Wait,
+    Write,
+    next_step,
+)
+from app.domain.plan import Plan, TargetSpec
+from app.domain.sides import Release, Side, Weights
+from app.orchestrator.checks import Ground, run_check
+from app.orchestrator.observer import Observer
+from app.ports.clock import Clock
+from app.ports.customers import CustomerCount, Customers
+from app.ports.operations import OperationStore, Progress, Superseded
+from app.ports.probe import Prober
+from app.ports.traffic import ProviderError, StaleEpoch, TrafficTarget
+
+log = structlog.get_logger()
+
+RENEW_EVERY_S = 0.5
+PUBLISH_EVERY_S = 0.25
+WATCH_RATE = 20
+"""Probes a second once traffic has arrived."""
+LOOK_BACK = timedelta(seconds=5)
+"""Probes looked at again and again while traffic arrives; what older ones showed is recorded already."""
+RETRY_FIRST_S = 0.05
+RETRY_MOST_S = 0.5
+
+
+@dataclass(frozen=True)
+class Job:
+    """One operation with everything that driving it needs."""
+
+    operation_id: int
+    script: Script
+    plan: Plan
+    target: TargetSpec
+    releases: dict[Side, Release]
+    configuration: str
+    traffic: TrafficTarget
+    prober: Prober
+    customers: Customers | None
+
+
+@dataclass(frozen=True)
+class Deps:
+    store: OperationStore
+    clock: Clock
+    chance: random.Random
+
+
+async def drive(job: Job, deps: Deps) -> bool:
+    """Drive until the operation ends or this worker may no longer. True if this worker drove at all."""
+    claimed_at = await deps.store.claim(job.operation_id)
+    if claimed_at is None:
+        return False
+    run = _Run(job, deps, claimed_at)
+    try:
+        await run.to_the_end()
+    except (Superseded, StaleEpoch) as reason:
+        log.info("operation.left", operation=job.operation_id, reason=str(reason))
+    finally:
+        await run.close()
+    return True
+
+
+class _Run:
+    def __init__(self, job: Job, deps: Deps, claimed_at: datetime) -> None:
+        self.job, self.store, self.clock, self.chance = job, deps.store, deps.clock, deps.chance
+        # Database time, carried on by the monotonic clock: this machine's wall clock may be an hour off.
+        self._origin, self._started = claimed_at, deps.clock.monotonic()
+        self.observer = Observer(job.prober, deps.clock, self.now, rate=job.target.probes.operation_rate)
+        self._renewal: asyncio.Task[None] | None = None
+        self._lost: BaseException | None = None
+        self._asserted_at: datetime | None = None
+        self._published_at = 0.0
+        self._customers: CustomerCount | None = None
+        self._failures = 0
+        self._arrival_recorded: tuple[object, ...] = ()
+
+    def now(self) -> datetime:
+        return self._origin + timedelta(seconds=self.clock.monotonic() - self._started)
+
+    async def close(self) -> None:
+        await self.observer.stop()
+        if self._renewal is not None:
+            self._renewal.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._renewal
+
+    async def to_the_end(self) -> None:
+        self.observer.start()
+        self._renewal = asyncio.create_task(self._keep_lease(), name="operation.lease")
+        counting = asyncio.create_task(self._count_customers_first(), name="operation.customers")
+        try:
+            while True:
+                if self._lost is not None:
+                    raise Superseded("the lease is gone") from self._lost
+                operation = replace(await self.store.load(self.job.operation_id), asserted_at=self._asserted_at)
+                operation = await self._record_arrival(operation)
+                step = next_step(operation, self.job.script, self.now())
+                if isinstance(step, Done):
+                    return
+                await self._take(step, operation)
+        finally:
+            counting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await counting
+
+    async def _take(self, step: Step, operation: Operation) -> None:
+        match step:
+            case RunChecks(names):
+                await self._run_checks(names, operation)
+            case Write(weights):
+                await self._write(weights, operation)
+            case ReadBack():
+                await self._read_back(operation)
+            case Assert():
+                await self._assert(operation)
+            case Escalate(reason):
+                await self.store.record(operation.id, Progress(escalated=reason))
+            case Verified():
+                await self.store.record(operation.id, Progress(state=State.VERIFYING, verified_at=self.now()))
+            case Wait(until):
+                await self._wait(until, operation)
+            case Finish(state, reason, restore):
+                await self._count_customers_last(operation)
+                await self.store.finish(operation.id, state, reason, restore=restore)
+            case Done():
+                return
+
+    async def _keep_lease(self) -> None:
+        while True:
+            await self.clock.sleep(RENEW_EVERY_S)
+            try:
+                if await self.store.claim(self.job.operation_id) is None:
+                    raise Superseded("another worker holds the lease, or the operation has ended")
+            except Superseded as reason:
+                self._lost = reason
+                self.observer.changed.set()
+                return
+            except Exception as reason:
+                # PostgreSQL is away: the lease may run out meanwhile, and every effect asks for the epoch first.
+                log.warning("operation.lease.unsure", operation=self.job.operation_id, error=str(reason)[:200])
+
+    # ── evidence ────────────────────────────────────────────────────────────
+
+    async def _run_checks(self, names: tuple[str, ...], operation: Operation) -> None:
+        ground = Ground(
+            self.job.traffic,
+            self.job.prober,
+            self.job.customers,
+            self.store,
+            self.observer,
+            self.job.plan,
+            self.job.target,
+            self.job.releases,
+            self.job.configuration,
+            self._customers,
+            self.clock,
+            self.now,
+        )
+        outcomes = await asyncio.gather(*(self._check(name, operation, ground) for name in names))
+        state = State.CHECKING if operation.written_at is None else State.VERIFYING
+        if operation.kind is Kind.ROLLBACK and operation.observed_100_at is None:
+            state = State.OBSERVING
+        found = dict(zip(names, outcomes, strict=True))
+        await self.store.record(operation.id, Progress(state=state, checks=found))
+
+    async def _check(self, name: str, operation: Operation, ground: Ground) -> Outcome:
+        recorded = _from_record(name, operation, self.now())
+        return recorded or await run_check(name, operation, ground)
+
+    async def _record_arrival(self, operation: Operation) -> Operation:
+        """Record what the probes have shown so far, once for each new finding."""
+        if operation.written_at is None or operation.observed_100_at is not None:
+            return operation
+        probes = self.job.target.probes
+        # From the acceptance on: the first probe to see the new side may leave before the write's answer comes.
+        since = max(operation.accepted_at, self.now() - LOOK_BACK)
+        seen = self.observer.arrival(operation.side, since=since, window=probes.window, span_s=probes.span_s)
+        marks = (seen.first_at, seen.at_95, seen.at_99, seen.at_100)
+        if marks == self._arrival_recorded or seen.first_at is None:
+            return operation
+        self._arrival_recorded = marks
+        await self.store.record(
+            operation.id,
+            Progress(
+                observed_95_at=seen.at_95,
+                observed_99_at=seen.at_99,
+                observed_100_at=seen.at_100,
+                probes_agreeing=seen.agreeing,
+                probes_total=seen.total,
+                checks=_arrival_checks(operation, seen.first_at, seen.at_100, probes.window),
+            ),
+        )
+        await self._publish(operation, at_once=True)
+        if seen.at_100 is not None:
+            self.observer.slow_down(WATCH_RATE)
+        return replace(operation, observed_100_at=seen.at_100)
+
+    async def _wait(self, until: datetime, operation: Operation) -> None:
+        await self._publish(operation)
+        self.observer.changed.clear()
+        rest = max(0.0, (until - self.now()).total_seconds())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._something_changed(operation), min(rest, 1.0))
+
+    async def _something_changed(self, operation: Operation) -> None:
+        if operation.observed_100_at is not None:
+            await self.clock.sleep(1.0)
+            return
+        await self.observer.changed.wait()
+        await self.clock.sleep(0.02)  # Let a few probes come together: each look costs a transaction.
+
+    async def _publish(self, operation: Operation, *, at_once: bool = False) -> None:
+        if not at_once and self.clock.monotonic() - self._published_at < PUBLISH_EVERY_S:
+            return
+        self._published_at = self.clock.monotonic()
+        latest = self.observer.latest()
+        await self.store.publish_shares(operation.id, latest.blue, latest.green, operation.want.blue)
+
+    async def _count_customers_first(self) -> None:
+        if self.job.customers is None:
+            return
+        with contextlib.suppress(ProviderError):
+            self._customers = await self.job.customers.count()
+            await self.store.record(
+                self.job.operation_id, Progress(customers=(self._customers.requests, self._customers.failed))
+            )
+
+    async def _count_customers_last(self, operation: Operation) -> None:
+        if self.job.customers is None:
+            return
+        with contextlib.suppress(ProviderError):
+            last = await self.job.customers.count()
+            await self.store.record(operation.id, Progress(customers=(last.requests, last.failed)))
+
+    # ── effects ─────────────────────────────────────────────────────────────
+
+    async def _fence(self, operation: Operation) -> None:
+        if self._lost is not None:
+            raise Superseded("the lease is gone")
+        newest = await self.store.newest_epoch(operation.id)
+        if newest != operation.epoch:
+            raise StaleEpoch(operation.epoch, newest)
+
+    async def _issue(self, weights: Weights, operation: Operation) -> bool:
+        """Intent, fence, write, outcome. True if the balancer accepted; retries are the caller's next steps."""
+        if weights.green > 0 and not await self._green_is_proven(operation):
+            return False
+        effect = await self.store.record_intent(operation.id, weights)
+        try:
+            await self.job.traffic.write(weights, epoch=operation.epoch, fence=lambda: self._fence(operation))
+        except StaleEpoch as stale:
+            await self.store.record_outcome(effect, "stale", str(stale))
+            raise
+        except ProviderError as error:
+            outcome = "unknown" if error.unknown_outcome else "refused"
+            await self.store.record_outcome(effect, outcome, error.message)
+            log.warning("operation.write.failed", operation=operation.id, outcome=outcome, error=error.message)
+            await self._back_off(error.retry_after)
+            return False
+        self._failures = 0
+        await self.store.record_outcome(effect, "applied", f"BLUE {weights.blue}, GREEN {weights.green}")
+        return True
+
+    async def _green_is_proven(self, operation: Operation) -> bool:
+        """I2: no call that raises GREEN without a passing health check of the right digest, at most 15 s old."""
+        health = operation.checks.get("green_healthy")
+        if health is None or self.now() - health.at > HEALTH_LIMIT:
+            await self._run_checks(("green_healthy",), operation)
+            health = (await self.store.load(operation.id)).checks.get("green_healthy")
+        return health is not None and health.answer is Answer.YES
+
+    async def _back_off(self, retry_after: float | None) -> None:
+        self._failures += 1
+        pause = min(RETRY_MOST_S, RETRY_FIRST_S * 2 ** min(self._failures, 6))
+        await self.clock.sleep(max(pause * self.chance.uniform(0.5, 1.0), min(retry_after or 0.0, RETRY_MOST_S)))
+
+    async def _write(self, weights: Weights, operation: Operation) -> None:
+        await self.store.record(operation.id, Progress(state=State.WRITING))
+        if await self._issue(weights, operation):
+            await self._record_written(operation, "accepted")
+
+    async def _record_written(self, operation: Operation, how: str) -> None:
+        at = self.now()
+        took = (at - operation.clicked_at).total_seconds()
+        proof = f"{how} {took:.2f} s after the press, epoch {operation.epoch}"
+        outcome = Outcome(Answer.YES, f"BLUE {operation.want.blue} / GREEN {operation.want.green}", proof, at)
+        guard = at + GUARD_FOR if operation.kind is Kind.ROLLBACK else None
+        progress = Progress(
+            state=State.OBSERVING, written_at=at, guard_until=guard, checks={"weights_written": outcome}
+        )
+        await self.store.record(operation.id, progress)
+
+    async def _read_back(self, operation: Operation) -> None:
+        try:
+            reading = await self.job.traffic.read()
+        except ProviderError as error:
+            log.warning("operation.read.failed", operation=operation.id, error=error.message)
+            await self._back_off(error.retry_after)
+            return
+        agrees = reading.agrees(operation.want)
+        if operation.written_at is None:
+            # The outcome of an earlier write is unknown: the target says whether it was applied.
+            await self.store.resolve_intents(operation.id, "applied" if agrees else "not applied")
+            if agrees:
+                await self._record_written(operation, "found applied")
+            return
+        if not agrees:
+            await self._issue(operation.want, operation)
+            return
+        at = self.now()
+        took = (at - operation.clicked_at).total_seconds()
+        routes = len(reading.routes)
+        proof = f"{routes} route{'s' if routes != 1 else ''} read back {took:.2f} s after the press"
+        outcome = Outcome(Answer.YES, f"BLUE {operation.want.blue} / GREEN {operation.want.green}", proof, at)
+        await self.store.record(operation.id, Progress(read_back_at=at, checks={"read_back": outcome}))
+
+    async def _assert(self, operation: Operation) -> None:
+        """Something may have moved the target after us: a late call of a dead worker, or somebody else."""
+        self._asserted_at = self.now()
+        with contextlib.suppress(ProviderError):
+            reading = await self.job.traffic.read()
+            if not reading.agrees(operation.want):
+                log.warning("operation.guard.reasserts", operation=operation.id, found=str(reading.weights))
+                await self._issue(operation.want, operation)
+
+
+def _from_record(name: str, operation: Operation, now: datetime) -> Outcome | None:
+    """Lines that the steps fill; after a takeover the record answers them."""
+    if name == "weights_written" and operation.written_at is not None:
+        return Outcome(Answer.YES, "written", "recorded by an earlier worker", operation.written_at)
+    if name == "read_back" and operation.read_back_at is not None:
+        return Outcome(Answer.YES, "read back", "recorded by an earlier worker", operation.read_back_at)
+    if name in ("first_answer", "all_observed") and operation.observed_100_at is not None:
+        return Outcome(Answer.YES, f"100 % on {operation.side}", "seen by probes", operation.observed_100_at)
+    if name in ("weights_written", "read_back", "first_answer", "all_observed"):
+        return Outcome(Answer.UNKNOWN, "not seen", "nothing recorded", now)
+    return None
+
+
+def _arrival_checks(
+    operation: Operation, first_at: datetime, at_100: datetime | None, window: int
+) -> dict[str, Outcome]:
+    first = (first_at - operation.clicked_at).total_seconds()
+    found = {
+        "first_answer": Outcome(
+            Answer.YES, f"{operation.side} answers", f"first answer {first:.2f} s after the press", first_at
+        )
+    }
+    if at_100 is not None:
+        took = (at_100 - operation.clicked_at).total_seconds()
+        proof = f"{window} of {window} consecutive probes, from {took:.2f} s after the press"
+        found["all_observed"] = Outcome(Answer.YES, f"100 % on {operation.side}", proof, at_100)
+    return found

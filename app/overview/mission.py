@@ -1,0 +1,194 @@
+"""The mission bar's view model, from what is recorded."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.engine import Database
+from app.db.tables import Deployment, Operation, TargetState
+from app.deployments.commands import database_now
+from app.domain.deployments import WORDS
+from app.domain.deployments import State as Course
+from app.domain.operations import Kind
+from app.domain.operations import State as Progress
+from app.domain.plan import Plan
+from app.eventlog.log import versions_of
+from app.metrics.queries import health_of
+from app.web.access import Scope
+from app.web.figures import age, took
+from app.web.mission import BannerView, GuardView, HealthView, LinkView, MissionView, TrafficView
+
+FRESH = timedelta(seconds=15)
+_WITH_WAY_BACK = (Course.SWITCHING, Course.SWITCHED, Course.COMPLETED)
+
+
+async def build_mission(database: Database, scope: Scope) -> MissionView:
+    return await database.read(lambda session: mission_of(session, scope))
+
+
+async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
+    """One read for the bar, the guard and the banner. The versions are read first: what changes meanwhile is
+    fetched once more rather than missed."""
+    versions = await versions_of(session, scope.id)
+    now = await database_now(session)
+    deployment = (
+        await session.execute(
+            select(Deployment).where(Deployment.id == scope.id).execution_options(populate_existing=True)
+        )
+    ).scalar_one()
+    target = await session.get_one(TargetState, deployment.target)
+    operation = await newest_operation(session, deployment)
+    health = await health_of(session, deployment, scope.plan, now)
+    zone = ZoneInfo(scope.plan.timezone)
+    return MissionView(
+        mode="live" if deployment.mode == "live" else "rehearsal",
+        deployment_id=deployment.id,
+        title=deployment.title,
+        blue_version=deployment.blue_version,
+        green_version=deployment.green_version,
+        phase_label=_phase_label(scope.plan, deployment.phase),
+        phase_state=f"{scope.plan.phase(deployment.phase).title.split(':')[0]}: {WORDS[Course(deployment.state)]}",
+        zone=scope.plan.timezone,
+        zone_label=now.astimezone(zone).tzname() or scope.plan.timezone,
+        server_time=now,
+        t_zero=deployment.switched_at
+        or (operation.written_at if _is_switch(operation) else None)
+        or deployment.planned_at,
+        traffic=_traffic(target, now),
+        health=health,
+        guard=_guard(scope, deployment, target, operation, now, await last_rollback_s(session, deployment.target)),
+        banner=banner_of(deployment, target, operation, health, now),
+        versions=versions,
+    )
+
+
+async def newest_operation(session: AsyncSession, deployment: Deployment) -> Operation | None:
+    """The newest operation of the deployment's present attempt."""
+    statement = (
+        select(Operation)
+        .where(Operation.deployment_id == deployment.id, Operation.attempt == deployment.attempt)
+        .order_by(Operation.epoch.desc())
+        .limit(1)
+        .execution_options(populate_existing=True)
+    )
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def last_rollback_s(session: AsyncSession, target: str) -> float | None:
+    """How long the newest finished rollback on a target took from press to 100 % observed."""
+    statement = (
+        select(Operation)
+        .where(
+            Operation.target == target, Operation.kind == Kind.ROLLBACK.value, Operation.observed_100_at.is_not(None)
+        )
+        .order_by(Operation.epoch.desc())
+        .limit(1)
+    )
+    found = (await session.execute(statement)).scalar_one_or_none()
+    if found is None or found.observed_100_at is None:
+        return None
+    return (found.observed_100_at - found.clicked_at).total_seconds()
+
+
+def _is_switch(operation: Operation | None) -> bool:
+    return operation is not None and operation.kind == Kind.SWITCH
+
+
+def _phase_label(plan: Plan, key: str) -> str:
+    """ "Phase 4 of 6": by the plan's own numbers; the last number names how many there are."""
+    phase = plan.phase(key)
+    last = max(int("".join(filter(str.isdigit, other.number))) for other in plan.phases)
+    return f"Phase {phase.number} of {last}"
+
+
+def _traffic(target: TargetState, now: datetime) -> TrafficView:
+    is_probed = target.probed_at is not None and now - target.probed_at <= FRESH
+    is_read = target.read_at is not None and now - target.read_at <= FRESH and not target.read_error
+    set_blue = target.set_blue if is_read else None
+    return TrafficView(
+        observed_blue=target.probed_blue if is_probed else None,
+        observed_green=target.probed_green if is_probed else None,
+        observed_age_s=(now - target.probed_at).total_seconds() if target.probed_at else None,
+        set_blue=set_blue,
+        set_green=None if set_blue is None else 100 - set_blue,
+        split_note="routes disagree" if is_read and target.set_blue is None else "",
+    )
+
+
+def _guard(
+    scope: Scope,
+    deployment: Deployment,
+    target: TargetState,
+    operation: Operation | None,
+    now: datetime,
+    last_s: float | None,
+) -> GuardView:
+    if not scope.may("rollback"):
+        return GuardView("hidden")
+    state = Course(deployment.state)
+    if state is Course.ROLLING_BACK:
+        since = f"pressed {age((now - operation.clicked_at).total_seconds())} ago" if operation else "on its way"
+        return GuardView("sent", title="Rolling back", note=since)
+    if state is Course.ROLLED_BACK:
+        return GuardView("done", title="On BLUE", note="rolled back; a new attempt needs five sign-offs")
+    if state not in _WITH_WAY_BACK:
+        note = "armed; opens with the switch" if state is Course.ARMED else "arms before the switch"
+        return GuardView(
+            "unarmed", title="Rollback not armed" if state is not Course.ARMED else "Rollback armed", note=note
+        )
+    is_fresh = target.blue_at is not None and now - target.blue_at <= FRESH
+    proof = age((now - target.blue_at).total_seconds()) if target.blue_at else ""
+    is_healthy = not (is_fresh and target.blue_is_healthy is False)
+    is_proven = is_fresh and bool(target.blue_is_healthy) and not target.read_error
+    takes = f"about {took(last_s)} (last rollback)" if last_s is not None else "a few seconds; 30 s at most"
+    return GuardView(
+        "ready" if is_proven else "not_ready",
+        note=f"ready, proven {proof} ago" if is_proven else _not_proven(target, is_fresh=is_fresh),
+        action_url=f"/d/{deployment.id}/rollback",
+        from_version=deployment.green_version,
+        to_version=deployment.blue_version,
+        takes=takes,
+        blue_health=f"{target.blue_found}, {proof} ago" if target.blue_at else "not checked yet",
+        blue_is_healthy=is_healthy,
+        not_undone=scope.plan.target(deployment.target).not_undone,
+        button="Roll back to BLUE" if is_healthy else "Roll back although BLUE is unhealthy",
+    )
+
+
+def _not_proven(target: TargetState, *, is_fresh: bool) -> str:
+    if not is_fresh:
+        return "last proof is old"
+    return f"BLUE {target.blue_found}" if not target.blue_is_healthy else "balancer does not answer"
+
+
+def banner_of(
+    deployment: Deployment, target: TargetState, operation: Operation | None, health: HealthView, now: datetime
+) -> BannerView | None:
+    """The one worst alarm (ux.md: one headline)."""
+    switch = LinkView("Open the Switch page", f"/d/{deployment.id}/switch")
+    state = Course(deployment.state)
+    if operation is not None and operation.escalated_at is not None and operation.attempt == deployment.attempt:
+        text = f"{operation.reason}. Call VP Operations; the product goes on trying."
+        if operation.finished_at is not None:
+            text = f"{operation.reason}. Call VP Operations."
+        return BannerView("crit", f"escalated-{operation.id}", "The rollback is not verified", text, switch)
+    if state is Course.ROLLING_BACK:
+        return BannerView(
+            "crit", f"rollback-{deployment.attempt}", "Rolling back to BLUE", "Nothing else to press.", switch
+        )
+    if state in _WITH_WAY_BACK and health.state == "crit":
+        wall = LinkView("Open the wall", f"/d/{deployment.id}/wall")
+        return BannerView("crit", "metrics", f"Metrics: {health.word}", "Continue, scale up or roll back?", wall)
+    if state is Course.ON_HOLD:
+        return BannerView("warn", f"hold-{deployment.state_since}", "On hold", deployment.hold_reason)
+    if operation is not None and operation.state == Progress.REFUSED and state is Course.ARMED:
+        return BannerView(
+            "warn", f"refused-{operation.id}", "The switch was refused, no traffic moved", operation.reason, switch
+        )
+    if state in _WITH_WAY_BACK and target.blue_is_healthy is False and target.blue_at and now - target.blue_at <= FRESH:
+        return BannerView(
+            "warn", "blue", "BLUE is unhealthy", f"The way back is not proven: {target.blue_found}.", switch
+        )
+    return None

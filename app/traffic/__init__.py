@@ -1,0 +1,1 @@
+"""Traffic: switch, rollback, readiness, probes."""

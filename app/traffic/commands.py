@@ -1,0 +1,236 @@
+"""Accept a switch or a rollback: one transaction that locks, decides, and writes operation, event and job."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.tables import Deployment, Operation, Person, RollbackGrant, TargetState
+from app.deployments.commands import PROOF_LIMIT, apply, course_of, database_now, lock, passing_gate
+from app.domain import deployments as course
+from app.domain.deployments import Change
+from app.domain.errors import Rejected
+from app.domain.operations import Kind, State
+from app.domain.sides import Side, Weights
+from app.eventlog.log import SYSTEM, Actor
+from app.signoffs.queries import binding_of
+from app.web.access import Forbidden, Scope
+
+
+async def lock_target(session: AsyncSession, target: str) -> TargetState:
+    """The target's row, locked: epochs are given out one at a time."""
+    statement = select(TargetState).where(TargetState.target == target).with_for_update()
+    return (await session.execute(statement.execution_options(populate_existing=True))).scalar_one()
+
+
+async def in_flight(session: AsyncSession, target: str) -> Operation | None:
+    """The operation that has not ended on a target; there is at most one (I5)."""
+    statement = select(Operation).where(Operation.target == target, Operation.finished_at.is_(None))
+    return (await session.execute(statement.with_for_update())).scalar_one_or_none()
+
+
+async def _repeated(session: AsyncSession, deployment_id: int, key: str) -> Operation | None:
+    if not key:
+        return None
+    statement = select(Operation).where(Operation.deployment_id == deployment_id, Operation.idempotency_key == key)
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def request_switch(session: AsyncSession, scope: Scope, *, key: str, is_confirmed: bool) -> Operation:
+    """All production traffic to GREEN. `key` makes a repeated press the same press.
+
+    Raises Rejected if the statement was not ticked, the deployment is not armed, the gate no longer passes, or
+    another operation is in flight (naming who started it).
+    """
+    deployment = await lock(session, scope.id)
+    repeated = await _repeated(session, deployment.id, key)
+    if repeated is not None:
+        return repeated
+    if not is_confirmed:
+        raise Rejected(
+            "The statement above the button is not ticked. No traffic moved.",
+            remedy="Read it, tick it, then press.",
+            code="confirm",
+        )
+    target = await lock_target(session, deployment.target)
+    running = await in_flight(session, deployment.target)
+    now = await database_now(session)
+    if running is not None:
+        ago = max(0, round((now - running.accepted_at).total_seconds()))
+        raise Rejected(
+            f"{running.requested_by} started the {running.kind} {ago} s ago. Nothing was sent twice.",
+            conflict=True,
+            code="in_flight",
+        )
+    course.follow(course_of(deployment), Change.SWITCH)
+    if target.locked_by != deployment.id:
+        raise Rejected("Another deployment holds this target.", conflict=True, code="target_locked")
+    await passing_gate(session, deployment, scope.plan, scope.plan_hash)
+    frozen = dict(await binding_of(session, deployment, scope.plan, scope.plan_hash))
+    operation = await _insert(
+        session,
+        deployment,
+        target,
+        Kind.SWITCH,
+        Weights.all_to(Side.GREEN),
+        scope.actor,
+        key=key,
+        clicked_at=scope.now,
+        now=now,
+        frozen=frozen,
+    )
+    text = f"{scope.seat_title} started the switch to GREEN {deployment.green_version}"
+    await apply(
+        session,
+        deployment,
+        Change.SWITCH,
+        actor=scope.actor,
+        text=text,
+        payload={"operation": operation.id, "epoch": operation.epoch},
+    )
+    return operation
+
+
+async def request_rollback(
+    session: AsyncSession,
+    deployment_id: int,
+    *,
+    actor: Actor,
+    key: str,
+    clicked_at: datetime,
+    although_blue_unhealthy: bool = False,
+    cause: str = "",
+) -> Operation:
+    """All production traffic back to BLUE. Needs no gate and no analysis; pre-empts a running switch.
+
+    A rollback that is already on its way is returned as it is. Raises Rejected if there is nothing to roll back, or
+    BLUE is unhealthy and that was not named.
+    """
+    deployment = await lock(session, deployment_id)
+    repeated = await _repeated(session, deployment.id, key)
+    if repeated is not None:
+        return repeated
+    target = await lock_target(session, deployment.target)
+    running = await in_flight(session, deployment.target)
+    if running is not None and running.kind == Kind.ROLLBACK:
+        return running
+    course.follow(course_of(deployment), Change.ROLL_BACK)
+    now = await database_now(session)
+    _blue_is_fit(target, now, named=although_blue_unhealthy)
+    if running is not None:
+        running.state, running.finished_at = State.SUPERSEDED.value, now
+        running.reason = f"{actor.name} rolled back"
+    operation = await _insert(
+        session,
+        deployment,
+        target,
+        Kind.ROLLBACK,
+        Weights.all_to(Side.BLUE),
+        actor,
+        key=key,
+        clicked_at=clicked_at,
+        now=now,
+        frozen={},
+        cause=cause,
+        although=although_blue_unhealthy,
+    )
+    text = f"{actor.name} started the rollback to BLUE {deployment.blue_version}"
+    await apply(
+        session,
+        deployment,
+        Change.ROLL_BACK,
+        actor=actor,
+        text=text,
+        cause=cause,
+        severity="crit",
+        payload={
+            "operation": operation.id,
+            "epoch": operation.epoch,
+            "superseded": running.id if running else None,
+        },
+    )
+    return operation
+
+
+def _blue_is_fit(target: TargetState, now: datetime, *, named: bool) -> None:
+    is_known_bad = (
+        target.blue_is_healthy is False and target.blue_at is not None and now - target.blue_at <= PROOF_LIMIT
+    )
+    if is_known_bad and not named:
+        raise Rejected(
+            f"BLUE is unhealthy: {target.blue_found}. No traffic moved.",
+            remedy="If BLUE is still the better side, press “Roll back although BLUE is unhealthy”.",
+            code="blue_unhealthy",
+        )
+
+
+async def _insert(
+    session: AsyncSession,
+    deployment: Deployment,
+    target: TargetState,
+    kind: Kind,
+    want: Weights,
+    actor: Actor,
+    *,
+    key: str,
+    clicked_at: datetime,
+    now: datetime,
+    frozen: Mapping[str, Any],
+    cause: str = "",
+    although: bool = False,
+) -> Operation:
+    target.epoch += 1
+    await session.flush()
+    operation = Operation(
+        deployment_id=deployment.id,
+        attempt=deployment.attempt,
+        target=deployment.target,
+        kind=kind.value,
+        state=State.ACCEPTED.value,
+        reason="",
+        epoch=target.epoch,
+        want_blue=want.blue,
+        idempotency_key=key or f"epoch-{target.epoch}",
+        requested_by=actor.name,
+        person_id=actor.person_id,
+        cause=cause,
+        although_blue_unhealthy=although,
+        frozen_signoffs=dict(frozen),
+        clicked_at=clicked_at,
+        accepted_at=now,
+    )
+    session.add(operation)
+    await session.flush()
+    return operation
+
+
+async def check_grant(session: AsyncSession, deployment: Deployment, person_id: int) -> None:
+    """The right to roll back now: a standing grant of an account that is not disabled. Raises Forbidden."""
+    row = await session.scalar(
+        select(RollbackGrant.id)
+        .join(Person, Person.id == RollbackGrant.person_id)
+        .where(
+            RollbackGrant.deployment_id == deployment.id,
+            RollbackGrant.person_id == person_id,
+            RollbackGrant.revoked_at.is_(None),
+            Person.is_disabled.is_(False),
+        )
+        .limit(1)
+    )
+    if row is None:
+        raise Forbidden("You hold no rollback grant for this deployment; arming hands them out.")
+
+
+async def restore(session: AsyncSession, deployment_id: int, *, key: str, cause: str) -> Operation:
+    """The product's own rollback of a switch that did not arrive."""
+    return await request_rollback(
+        session,
+        deployment_id,
+        actor=SYSTEM,
+        key=key,
+        clicked_at=await database_now(session),
+        although_blue_unhealthy=True,
+        cause=cause,
+    )

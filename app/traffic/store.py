@@ -1,0 +1,328 @@
+"""ports.operations on PostgreSQL: operations, effects and checks, with the lease on database time."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import tables
+from app.db.engine import Database
+from app.deployments.commands import apply, database_now, lock
+from app.domain.deployments import Change
+from app.domain.deployments import State as DeploymentState
+from app.domain.operations import Answer, Kind, Operation, Outcome, State
+from app.domain.plan import Plan
+from app.domain.sides import Weights
+from app.eventlog.log import Actor, Entry, append, notify, touch
+from app.metrics.queries import latest
+from app.ports.operations import Progress, ReadingNow, Superseded, TeamNow
+from app.traffic.commands import restore as request_restore
+
+LEASE = timedelta(seconds=1.5)
+"""Renewed every 0.5 s while held; a dead worker's operation is free this long after its last renewal."""
+PRESENT_WITHIN = timedelta(minutes=10)
+_KEEP_FIRST = ("read_back_at", "observed_95_at", "observed_99_at", "observed_100_at", "verified_at", "written_at")
+
+
+class PostgresStore:
+    """One worker's view of the operations. `worker` names it in leases, effects and the log."""
+
+    def __init__(self, database: Database, plan: Plan, worker: str) -> None:
+        self._database, self._plan, self._worker = database, plan, worker
+
+    async def claim(self, operation_id: int) -> datetime | None:
+        async def write(session: AsyncSession) -> datetime | None:
+            row = tables.Operation
+            now = await database_now(session)
+            before = (await session.execute(select(row.lease_owner).where(row.id == operation_id))).scalar_one()
+            statement = (
+                update(row)
+                .where(
+                    row.id == operation_id,
+                    row.finished_at.is_(None),
+                    or_(row.lease_owner == self._worker, row.lease_until.is_(None), row.lease_until < now),
+                )
+                .values(
+                    lease_owner=self._worker,
+                    lease_until=now + LEASE,
+                    started_at=func.coalesce(row.started_at, now),
+                )
+                .returning(row.deployment_id)
+            )
+            deployment_id = (await session.execute(statement)).scalar_one_or_none()
+            if deployment_id is None:
+                return None
+            if before not in ("", self._worker):
+                await self._note_takeover(session, operation_id, deployment_id, before)
+            return now
+
+        return await self._database.run(write)
+
+    async def _note_takeover(self, session: AsyncSession, operation_id: int, deployment_id: int, before: str) -> None:
+        row = tables.Operation
+        await session.execute(update(row).where(row.id == operation_id).values(takeovers=row.takeovers + 1))
+        text = f"{self._worker} took over operation {operation_id} from {before}"
+        entry = Entry("traffic.operation.taken_over", text, ("traffic",), severity="warn")
+        await append(session, deployment_id, entry, Actor(self._worker))
+
+    async def load(self, operation_id: int) -> Operation:
+        return await self._database.read(lambda session: load_operation(session, operation_id))
+
+    async def newest_epoch(self, operation_id: int) -> int:
+        async def query(session: AsyncSession) -> int:
+            operation, target = tables.Operation, tables.TargetState
+            statement = (
+                select(target.epoch)
+                .join(operation, operation.target == target.target)
+                .where(operation.id == operation_id)
+            )
+            return (await session.execute(statement)).scalar_one()
+
+        return await self._database.read(query)
+
+    async def _own(self, session: AsyncSession, operation_id: int) -> tables.Operation:
+        """The row, locked, if this worker may still write. Raises Superseded."""
+        statement = select(tables.Operation).where(tables.Operation.id == operation_id).with_for_update()
+        row = (await session.execute(statement)).scalar_one()
+        if row.finished_at is not None:
+            raise Superseded(f"the operation has ended: {row.state}")
+        if row.lease_owner != self._worker:
+            raise Superseded(f"{row.lease_owner} holds the lease")
+        return row
+
+    async def record_intent(self, operation_id: int, weights: Weights) -> int:
+        async def write(session: AsyncSession) -> int:
+            row = await self._own(session, operation_id)
+            effect = tables.Effect(
+                operation_id=operation_id,
+                epoch=row.epoch,
+                worker=self._worker,
+                want_blue=weights.blue,
+                intent_at=await database_now(session),
+                outcome="",
+                detail="",
+            )
+            session.add(effect)
+            await session.flush()
+            return effect.id
+
+        return await self._database.run(write)
+
+    async def record_outcome(self, effect_id: int, outcome: str, detail: str) -> None:
+        async def write(session: AsyncSession) -> None:
+            effect = await session.get_one(tables.Effect, effect_id)
+            effect.outcome, effect.detail = outcome, detail[:500]
+            effect.outcome_at = await database_now(session)
+            operation = await session.get_one(tables.Operation, effect.operation_id)
+            if outcome != "applied":
+                text = f"The balancer did not take the write ({outcome}): {detail[:200]}"
+                entry = Entry("traffic.write.failed", text, ("traffic",), severity="warn")
+                await append(session, operation.deployment_id, entry, Actor(self._worker))
+
+        await self._database.run(write)
+
+    async def resolve_intents(self, operation_id: int, outcome: str) -> None:
+        async def write(session: AsyncSession) -> None:
+            await self._own(session, operation_id)
+            effect = tables.Effect
+            await session.execute(
+                update(effect)
+                .where(effect.operation_id == operation_id, effect.outcome.in_(("", "unknown")))
+                .values(outcome=outcome, outcome_at=func.clock_timestamp(), detail="answered by reading the target")
+            )
+
+        await self._database.run(write)
+
+    async def record(self, operation_id: int, progress: Progress) -> None:
+        await self._database.run(lambda session: self._record(session, operation_id, progress))
+
+    async def _record(self, session: AsyncSession, operation_id: int, progress: Progress) -> None:
+        if progress.observed_100_at is not None or progress.verified_at is not None:
+            await self._lock_deployment(session, operation_id)
+        row = await self._own(session, operation_id)
+        for name in _KEEP_FIRST:
+            value = getattr(progress, name)
+            if value is not None and getattr(row, name) is None:
+                setattr(row, name, value)
+        if progress.state is not None:
+            row.state = progress.state.value
+        if progress.guard_until is not None:
+            row.guard_until = progress.guard_until
+        if progress.probes_total is not None:
+            row.probes_total, row.probes_agreeing = progress.probes_total, progress.probes_agreeing or 0
+        if progress.customers is not None:
+            _count_customers(row, *progress.customers)
+        for name, outcome in progress.checks.items():
+            await session.execute(_upsert_check(operation_id, name, outcome))
+        await session.flush()
+        await self._tell(session, row, progress)
+
+    async def _tell(self, session: AsyncSession, row: tables.Operation, progress: Progress) -> None:
+        """Events for what people must know of; everything else only refreshes the panels."""
+        actor = Actor(self._worker)
+        if progress.written_at is not None:
+            took = (progress.written_at - row.clicked_at).total_seconds()
+            text = f"Balancer set to BLUE {row.want_blue} / GREEN {100 - row.want_blue}, accepted after {took:.2f} s"
+            await append(session, row.deployment_id, Entry("traffic.weights.written", text, ("traffic",)), actor)
+        if progress.read_back_at is not None and row.kind == Kind.ROLLBACK:
+            text = "The balancer reads back BLUE 100"
+            await append(session, row.deployment_id, Entry("traffic.rollback.read_back", text, ("traffic",)), actor)
+        if progress.observed_100_at is not None:
+            await self._arrived(session, row, progress.observed_100_at, actor)
+        if progress.escalated is not None:
+            row.escalated_at, row.reason = await database_now(session), progress.escalated
+            entry = Entry(
+                "traffic.rollback.escalated",
+                f"Escalate to VP Operations: {progress.escalated}",
+                ("traffic", "deployment"),
+                severity="crit",
+            )
+            await append(session, row.deployment_id, entry, actor)
+        if progress.verified_at is not None:
+            await self._rolled_back(session, row, actor)
+        await touch(session, row.deployment_id, ("traffic",))
+
+    async def _arrived(self, session: AsyncSession, row: tables.Operation, at: datetime, actor: Actor) -> None:
+        took = (at - row.clicked_at).total_seconds()
+        side = "BLUE" if row.want_blue == 100 else "GREEN"
+        text = f"Probes see 100 % on {side}, {took:.2f} s after the press"
+        if row.kind == Kind.SWITCH:
+            deployment = await lock(session, row.deployment_id)
+            if deployment.state == DeploymentState.SWITCHING:
+                deployment.switched_at = row.written_at
+                await apply(session, deployment, Change.SWITCH_ARRIVED, actor=actor, text=text)
+                return
+        await append(session, row.deployment_id, Entry("traffic.arrived", text, ("traffic", "deployment")), actor)
+
+    async def _rolled_back(self, session: AsyncSession, row: tables.Operation, actor: Actor) -> None:
+        deployment = await lock(session, row.deployment_id)
+        if deployment.state != DeploymentState.ROLLING_BACK or row.verified_at is None:
+            return
+        took = (row.verified_at - row.clicked_at).total_seconds()
+        text = f"Rolled back to BLUE {deployment.blue_version}, all checks YES after {took:.1f} s"
+        await apply(session, deployment, Change.ROLLBACK_DONE, actor=actor, text=text)
+
+    async def finish(self, operation_id: int, state: State, reason: str, *, restore: bool) -> None:
+        await self._database.run(lambda session: self._finish(session, operation_id, state, reason, restore))
+
+    async def _finish(self, session: AsyncSession, operation_id: int, state: State, reason: str, restore: bool) -> None:
+        deployment = await self._lock_deployment(session, operation_id)
+        row = await self._own(session, operation_id)
+        row.state, row.reason, row.finished_at = state.value, reason or row.reason, await database_now(session)
+        row.lease_owner, row.lease_until = "", None
+        await session.flush()
+        actor = Actor(self._worker)
+        if restore:
+            entry = Entry("traffic.switch.failed", f"The switch failed: {reason}", ("traffic",), severity="crit")
+            await append(session, deployment.id, entry, actor)
+            await request_restore(session, deployment.id, key=f"restore-{operation_id}", cause=reason)
+        elif state is State.REFUSED:
+            text = f"The switch was refused, no traffic moved: {reason}"
+            await apply(session, deployment, Change.SWITCH_REFUSED, actor=actor, text=text, severity="warn")
+        elif row.kind == Kind.ROLLBACK and deployment.state == DeploymentState.ROLLING_BACK:
+            text = f"The rollback ended without all checks YES: {reason}"
+            await apply(session, deployment, Change.ROLLBACK_DONE, actor=actor, text=text, severity="crit")
+        else:
+            text = f"Operation {operation_id} ({row.kind}) ended: {state.value}{f'; {reason}' if reason else ''}"
+            kind = f"traffic.{row.kind}.ended"
+            await append(session, deployment.id, Entry(kind, text, ("traffic", "deployment")), actor)
+
+    async def _lock_deployment(self, session: AsyncSession, operation_id: int) -> tables.Deployment:
+        """The order of locks is the same everywhere: deployment, target, operation, the log's chain."""
+        statement = select(tables.Operation.deployment_id).where(tables.Operation.id == operation_id)
+        return await lock(session, (await session.execute(statement)).scalar_one())
+
+    async def readings(self, operation_id: int) -> tuple[ReadingNow, ...]:
+        async def query(session: AsyncSession) -> tuple[ReadingNow, ...]:
+            deployment = await _deployment(session, operation_id)
+            now = await database_now(session)
+            found = await latest(session, deployment, self._plan, now)
+            return tuple(
+                ReadingNow(metric, side, reading.value, reading.samples, reading.age_s or 0.0, str(reading.verdict))
+                for (metric, side), reading in found.items()
+                if reading.age_s is not None
+            )
+
+        return await self._database.read(query)
+
+    async def team(self, operation_id: int) -> TeamNow:
+        async def query(session: AsyncSession) -> TeamNow:
+            deployment = await _deployment(session, operation_id)
+            return await team_of(session, deployment, self._plan, await database_now(session))
+
+        return await self._database.read(query)
+
+    async def publish_shares(self, operation_id: int, blue: int | None, green: int | None, set_blue: int) -> None:
+        async def write(session: AsyncSession) -> None:
+            deployment = await _deployment(session, operation_id)
+            traffic = {"blue": blue, "green": green, "age": 0, "set_blue": set_blue, "set_green": 100 - set_blue}
+            await notify(session, {"kind": "data", "deployment": deployment.id, "traffic": traffic})
+
+        await self._database.run(write)
+
+
+def _count_customers(row: tables.Operation, requests: int, failed: int) -> None:
+    if row.customers_before is None or row.customers_failed_before is None:
+        row.customers_before, row.customers_failed_before = requests, failed
+        return
+    row.customers_requests = requests - row.customers_before
+    row.customers_failed = failed - row.customers_failed_before
+
+
+def _upsert_check(operation_id: int, name: str, outcome: Outcome) -> Insert:
+    values = {"state": outcome.answer.value, "found": outcome.found, "proof": outcome.proof, "at": outcome.at}
+    statement = insert(tables.OperationCheck).values(operation_id=operation_id, name=name, **values)
+    return statement.on_conflict_do_update(index_elements=["operation_id", "name"], set_=values)
+
+
+async def _deployment(session: AsyncSession, operation_id: int) -> tables.Deployment:
+    statement = (
+        select(tables.Deployment)
+        .join(tables.Operation, tables.Operation.deployment_id == tables.Deployment.id)
+        .where(tables.Operation.id == operation_id)
+    )
+    return (await session.execute(statement)).scalar_one()
+
+
+async def load_operation(session: AsyncSession, operation_id: int) -> Operation:
+    """The domain's operation from its rows."""
+    row = (await session.execute(select(tables.Operation).where(tables.Operation.id == operation_id))).scalar_one()
+    checks = await session.scalars(
+        select(tables.OperationCheck).where(tables.OperationCheck.operation_id == operation_id)
+    )
+    open_intent = await session.scalar(
+        select(tables.Effect.id)
+        .where(tables.Effect.operation_id == operation_id, tables.Effect.outcome.in_(("", "unknown")))
+        .limit(1)
+    )
+    return Operation(
+        id=row.id,
+        kind=Kind(row.kind),
+        epoch=row.epoch,
+        want=Weights(row.want_blue, 100 - row.want_blue),
+        state=State(row.state),
+        clicked_at=row.clicked_at,
+        accepted_at=row.accepted_at,
+        open_intent=open_intent is not None,
+        written_at=row.written_at,
+        read_back_at=row.read_back_at,
+        observed_100_at=row.observed_100_at,
+        verified_at=row.verified_at,
+        escalated_at=row.escalated_at,
+        guard_until=row.guard_until,
+        checks={check.name: Outcome(Answer(check.state), check.found, check.proof, check.at) for check in checks},
+    )
+
+
+async def team_of(session: AsyncSession, deployment: tables.Deployment, plan: Plan, now: datetime) -> TeamNow:
+    """Which seats were on a page in the last 10 min; the positions that sign off must be."""
+    rows = await session.scalars(select(tables.RosterSeat).where(tables.RosterSeat.deployment_id == deployment.id))
+    seen = {row.position for row in rows if row.seen_at is not None and now - row.seen_at <= PRESENT_WITHIN}
+    gate = plan.production.signoffs
+    needed = [question.position for question in gate.questions] if gate else []
+    titles = {position.key: position.title for position in plan.positions}
+    return TeamNow(
+        present=tuple(titles[key] for key in titles if key in seen),
+        missing=tuple(titles[key] for key in needed if key not in seen),
+    )

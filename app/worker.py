@@ -1,0 +1,217 @@
+"""The worker process: `python -m app.worker`. Drives operations, watches targets, collects metrics, keeps gates.
+
+Crash-only: whatever ends it, its leases run out and another worker goes on.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import procrastinate
+import structlog
+from sqlalchemy import func, or_, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import reactions
+from app.config import Settings, from_env
+from app.db.engine import Database, make_engine
+from app.db.tables import Deployment, PlanVersion, WorkerLease
+from app.deployments.commands import database_now, expire_gates
+from app.domain.plan import Plan
+from app.domain.sides import Release, Side
+from app.eventlog.log import bind_reactions
+from app.jobs.queue import ROLLBACK_QUEUE, TRAFFIC_QUEUE, make_app
+from app.logs import configure_logs
+from app.metrics.tasks import collect
+from app.providers.clock import SystemClock
+from app.traffic.tasks import Drives, Steered
+from app.traffic.watch import Watch, Watched, find_watched
+from app.web.access import plan_of
+from app.wiring import BoundTarget, Ports, make_ports
+
+log = structlog.get_logger()
+
+SWEEP_EVERY_S = 0.5
+DUTY_LEASE = "2 seconds"
+DUTY_RENEW_S = 0.6
+GATES_EVERY_S = 1.0
+ROLLBACKS_AT_ONCE = 4
+JOBS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Worker:
+    settings: Settings
+    database: Database
+    ports: Ports
+    drives: Drives
+    bound: dict[tuple[str, str], BoundTarget]
+
+    @classmethod
+    def make(cls, settings: Settings) -> "Worker":
+        database = Database(make_engine(settings.database_url))
+        ports = make_ports(settings)
+        bound: dict[tuple[str, str], BoundTarget] = {}
+
+        def bind(plan: Plan, target: str, releases: dict[Side, Release]) -> Steered:
+            found = bind_once(ports, bound, plan, target, releases)
+            return Steered(found.traffic, found.prober, found.customers)
+
+        drives = Drives(database, SystemClock(), bind, settings.worker_name)
+        return cls(settings, database, ports, drives, bound)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`. Any loop that ends by itself ends the process; the supervisor starts another."""
+        tasks = [
+            asyncio.create_task(self._queue(ROLLBACK_QUEUE, ROLLBACKS_AT_ONCE), name="queue.rollback"),
+            asyncio.create_task(self._queue(TRAFFIC_QUEUE, JOBS_AT_ONCE), name="queue.traffic"),
+            asyncio.create_task(self._repeat(SWEEP_EVERY_S, self.drives.sweep), name="sweep"),
+            asyncio.create_task(self._duty("gates", self._keep_gates), name="duty.gates"),
+            asyncio.create_task(self._duty("watch", self._watch_all), name="duty.watch"),
+            asyncio.create_task(stop.wait(), name="stop"),
+        ]
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        for task in done:
+            if task.get_name() != "stop":
+                log.error("worker.loop.ended", loop=task.get_name(), error=str(task.exception()))
+
+    async def _queue(self, queue: str, concurrency: int) -> None:
+        app = make_app(self.settings.database_url)
+        app.task(name=reactions.DRIVE, queue=queue)(self._drive)
+        async with app.open_async():
+            await app.run_worker_async(
+                queues=[queue],
+                concurrency=concurrency,
+                name=f"{self.settings.worker_name}-{queue}",
+                fetch_job_polling_interval=0.5,
+                stalled_worker_timeout=3600,
+                install_signal_handlers=False,
+                delete_jobs=procrastinate.jobs.DeleteJobCondition.SUCCESSFUL,
+            )
+
+    async def _drive(self, operation_id: int) -> None:
+        await self.drives.ensure(operation_id)
+
+    async def _repeat(self, every_s: float, work: Callable[[], Awaitable[Any]]) -> None:
+        while True:
+            try:
+                await work()
+            except Exception as error:
+                # PostgreSQL away, most likely: the next round tries again.
+                log.warning("worker.round.failed", work=getattr(work, "__name__", ""), error=str(error)[:300])
+            await asyncio.sleep(every_s)
+
+    # ── duties: one worker at a time ────────────────────────────────────────
+
+    async def _duty(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Carry a duty while this worker holds its lease; another takes it up 2 s after we are gone."""
+        running: asyncio.Task[None] | None = None
+        while True:
+            try:
+                holds = await self.database.run(lambda session: self._hold(session, name))
+            except Exception as error:
+                log.warning("worker.duty.unsure", duty=name, error=str(error)[:200])
+                holds = False
+            if holds and (running is None or running.done()):
+                running = asyncio.create_task(work(), name=name)
+            elif not holds and running is not None:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+                running = None
+            await asyncio.sleep(DUTY_RENEW_S)
+
+    async def _hold(self, session: AsyncSession, name: str) -> bool:
+        lease, me = WorkerLease, self.settings.worker_name
+        until = func.clock_timestamp() + text(f"interval '{DUTY_LEASE}'")
+        statement = insert(lease).values(duty=name, owner=me, until=until)
+        statement = statement.on_conflict_do_update(
+            index_elements=["duty"],
+            set_={"owner": me, "until": until},
+            where=or_(lease.owner == me, lease.until < func.clock_timestamp()),
+        )
+        return (await session.execute(statement.returning(lease.owner))).scalar_one_or_none() == me
+
+    async def _keep_gates(self) -> None:
+        async def keep(session: AsyncSession) -> None:
+            versions = await session.scalars(
+                select(PlanVersion).join(Deployment, Deployment.plan_version_id == PlanVersion.id).distinct()
+            )
+            await expire_gates(session, {version.id: plan_of(version) for version in versions})
+
+        await self._repeat(GATES_EVERY_S, lambda: self.database.run(keep))
+
+    async def _watch_all(self) -> None:
+        """Watch every target and collect its metrics; look again each second whether another deployment took it."""
+        running: dict[tuple[int, str], asyncio.Task[None]] = {}
+        try:
+            while True:
+                for watched in await self.database.read(find_watched):
+                    key = (watched.deployment_id, watched.target)
+                    if key in running and not running[key].done():
+                        continue
+                    for old in [other for other in running if other[1] == watched.target]:
+                        running.pop(old).cancel()
+                    running[key] = asyncio.create_task(self._watch(watched), name=f"watch-{watched.target}")
+                await asyncio.sleep(1.0)
+        finally:
+            for task in running.values():
+                task.cancel()
+            await asyncio.gather(*running.values(), return_exceptions=True)
+
+    async def _watch(self, watched: Watched) -> None:
+        bound = bind_once(self.ports, self.bound, watched.plan, watched.target, watched.releases)
+        watch = Watch(self.database, self.ports.clock, watched, Steered(bound.traffic, bound.prober, bound.customers))
+        deployment = await self.database.read(lambda s: s.get_one(Deployment, watched.deployment_id))
+        stop = asyncio.Event()
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as client, asyncio.TaskGroup() as group:
+
+            async def exercise(side: Side) -> None:
+                with contextlib.suppress(httpx.HTTPError):
+                    await client.get(bound.side_urls[side] + "/")
+
+            group.create_task(watch.run())
+            group.create_task(collect(self.database, bound.metrics, deployment, watched.plan, stop, exercise=exercise))
+
+
+def bind_once(
+    ports: Ports, bound: dict[tuple[str, str], BoundTarget], plan: Plan, target: str, releases: dict[Side, Release]
+) -> BoundTarget:
+    """One set of connections a target and pair of releases in this process."""
+    key = (target, "".join(releases[side].digest for side in Side))
+    if key not in bound:
+        bound[key] = ports.bind(plan, target, releases)
+    return bound[key]
+
+
+async def serve(settings: Settings) -> None:
+    worker = Worker.make(settings)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await worker.database.read(database_now)
+    log.info("worker.started", worker=settings.worker_name)
+    try:
+        await worker.run(stop)
+    finally:
+        for bound in worker.bound.values():
+            await bound.aclose()
+        await worker.database.aclose()
+
+
+def main() -> None:
+    configure_logs()
+    bind_reactions(reactions.TABLE)
+    asyncio.run(serve(from_env()))
+
+
+if __name__ == "__main__":
+    main()
