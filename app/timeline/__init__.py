@@ -1,0 +1,1 @@
+"""Everything that happened, newest first, with who and why; people's own notes."""
