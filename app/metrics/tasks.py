@@ -20,6 +20,7 @@ from app.domain.sides import Side
 from app.eventlog.log import SYSTEM, Entry, Severity, append, notify, touch
 from app.metrics.commands import PostedReading, store, sweep
 from app.metrics.queries import in_service, latest_of
+from app.metrics.queries_banner import within
 from app.metrics.views import ReadingNow, Readings
 from app.ports.metrics import MetricsSource, Sample
 from app.ports.traffic import ProviderError
@@ -284,7 +285,7 @@ def _entry(plan: Plan, side: Side, grade: Grade, readings: Sequence[ReadingNow])
 def _sentence(plan: Plan, side: Side, grade: Grade, readings: Sequence[ReadingNow]) -> str:
     """ "GREEN error rate is CRITICAL: 2.6 %, above 1 %"."""
     metrics = [plan.metric(reading.metric) for reading in readings]
-    names = ", ".join(_within(metric.title) for metric in metrics)
+    names = ", ".join(within(metric.title) for metric in metrics)
     verb = "is" if len(metrics) == 1 else "are"
     if grade == "unknown":
         return f"{side} {names} {verb} UNKNOWN: no reading to rely on for two periods"
@@ -293,11 +294,6 @@ def _sentence(plan: Plan, side: Side, grade: Grade, readings: Sequence[ReadingNo
         limits = ", ".join(quantity(metric.critical, metric.unit) for metric in metrics)
         return f"{side} {names} {verb} CRITICAL: {values}, above {limits}"
     return f"{side} {names} {verb} no longer critical or unknown: {values}"
-
-
-def _within(title: str) -> str:
-    """A title inside a sentence: "Error rate" → "error rate", "API response time" as it is."""
-    return title if title[:2].isupper() else title[:1].lower() + title[1:]
 
 
 # ── idle sides ────────────────────────────────────────────────────────────────────────────────────────────────────

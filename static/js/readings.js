@@ -1,0 +1,50 @@
+// Readings between two refreshes: markers move along their scales, and when readings stop the panels are asked for
+// anew, because only the server says what is UNKNOWN.
+const SILENT_MS = 6_000;
+const AGAIN_MS = 5_000;
+const REST_MS = 30_000;
+const QUICK_TRIES = 4;
+const STOPS = { target: 46, warning: 64, critical: 82 };
+let heardAt = performance.now();
+let askedAt = 0;
+let tries = 0;
+
+/** The same scale as app/web/drawing.py: linear between the ticks, compressed above critical. */
+function place(value, { target, warning, critical }) {
+  if (value > critical) return STOPS.critical + (100 - STOPS.critical) * (1 - critical / value);
+  let [low, from] = [0, 0];
+  for (const [limit, at] of [[target, STOPS.target], [warning, STOPS.warning], [critical, STOPS.critical]]) {
+    if (value <= limit) return limit > low ? from + ((at - from) * (Math.max(value, low) - low)) / (limit - low) : at;
+    [low, from] = [limit, at];
+  }
+  return STOPS.critical;
+}
+
+function move({ detail }) {
+  if (!detail.readings) return;
+  heardAt = performance.now();
+  tries = 0;
+  const readings = new Map(detail.readings.map((reading) => [`${reading.metric}.${reading.side}`, reading]));
+  for (const scale of document.querySelectorAll("[data-scale]")) {
+    const limits = Object.fromEntries(Object.keys(STOPS).map((name) => [name, Number(scale.dataset[name])]));
+    for (const marker of scale.querySelectorAll(".marker")) {
+      const value = readings.get(`${scale.dataset.scale}.${marker.dataset.side}`)?.value;
+      if (typeof value !== "number") continue;
+      marker.setAttribute("x", `${Math.min(97.5, Math.max(2.5, place(value, limits))).toFixed(2)}%`);
+    }
+  }
+}
+
+function watch() {
+  const now = performance.now();
+  const isSilent = now - heardAt > SILENT_MS && now - askedAt > (tries < QUICK_TRIES ? AGAIN_MS : REST_MS);
+  if (!isSilent || document.hidden || "stale" in document.documentElement.dataset) return;
+  askedAt = now;
+  tries += 1;
+  for (const panel of document.querySelectorAll('[data-topic~="metrics"][hx-get]')) {
+    if (!panel.querySelector("[data-guard][open]")) htmx.trigger(panel, "refresh");
+  }
+}
+
+document.addEventListener("live:data", move);
+if (document.body.dataset.stream) setInterval(watch, 1_000);
