@@ -1,13 +1,15 @@
 """The whole capability × action table: what each route needs. Deny by default.
 
 Capabilities come from the plan's positions (and `sign_off` from its questions, `administer` from the account).
-`may(name)` guards a route under /d/{deployment_id}, `signed_in(name)` one outside, `anybody(name)` a public one.
+`may(name)` guards a route under /d/{deployment_id}, `signed_in(name)` one outside, `token_may(name)` one of the JSON
+API, `anybody(name)` a public one.
 One generated test tries every route as every position and as nobody.
 """
 
 from collections.abc import Awaitable, Callable
 
 from app.web.access import Action, Scope, Viewer, public, require_scope, require_viewer
+from app.web.bearer import Machine, require_token
 
 _TABLE = (
     # name                            any of these capabilities
@@ -50,6 +52,7 @@ _TABLE = (
     Action("range.turn", ("administer", "switch", "proceed")),
     Action("gallery.view"),
     Action("product.health", public=True),
+    Action("api.document", public=True),
 )
 
 ACTIONS: dict[str, Action] = {action.name: action for action in _TABLE}
@@ -65,8 +68,16 @@ def signed_in(name: str) -> Callable[..., Awaitable[Viewer]]:
     return require_viewer(ACTIONS[name])
 
 
+def token_may(name: str) -> Callable[..., Awaitable[Machine]]:
+    """Guard a route of the JSON API; the dependency's value is the Machine. Only actions with a scope have any."""
+    action = ACTIONS[name]
+    if not action.token:
+        raise ValueError(f"{name} is open to no token")
+    return require_token(action)
+
+
 def anybody(name: str) -> Callable[..., Awaitable[None]]:
-    """Mark a route as public. Only sign-in and the product's own health are."""
+    """Mark a route as public. Only sign-in, the product's own health and the API's description are."""
     action = ACTIONS[name]
     if not action.public:
         raise ValueError(f"{name} is not a public action")

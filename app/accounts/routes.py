@@ -156,7 +156,12 @@ async def step_up_page(
 def _step_up_page(
     request: Request, viewer: Viewer, after: str, *, status: int = 200, errors: dict[str, str] | None = None
 ) -> Response:
-    context: dict[str, Any] = {"after": after, "viewer": viewer, "errors": errors or {}, "is_range": settings(request).is_range}
+    context: dict[str, Any] = {
+        "after": after,
+        "viewer": viewer,
+        "errors": errors or {},
+        "is_range": settings(request).is_range,
+    }
     return plain_page(request, "accounts/step_up.html", viewer=viewer, status=status, **context)
 
 

@@ -39,7 +39,10 @@ async def tokens(request: Request, viewer: Annotated[Viewer, Depends(signed_in("
 async def create(request: Request, viewer: Manager) -> Response:
     form = await read_form(request, NewToken)
     sent = await request.form()
-    typed: dict[str, Any] = {"values": {name: str(value) for name, value in sent.items()}, "scopes": sent.getlist("scopes")}
+    typed: dict[str, Any] = {
+        "values": {name: str(value) for name, value in sent.items()},
+        "scopes": sent.getlist("scopes"),
+    }
     if isinstance(form, dict):
         if "scopes" in form:
             form["scopes"] = "Choose at least one thing that the token may do."

@@ -78,10 +78,12 @@ async def _rejected(request: Request, error: Exception) -> Response:
     return problem_response(request, Problem(status, error.code, title, error.reason, todo))
 
 
-async def _not_signed_in(request: Request, _error: Exception) -> Response:
+async def _not_signed_in(request: Request, error: Exception) -> Response:
     text = "You are not signed in, or the sign-in has ended. Nothing was done."
     if request.url.path.startswith("/api/"):
-        return problem_response(request, Problem(401, "not_signed_in", "Not signed in", text))
+        response = problem_response(request, Problem(401, "token", "No token that opens this", str(error) or text))
+        response.headers["www-authenticate"] = 'Bearer realm="gonogo"'
+        return response
     back = request.url.path if request.method == "GET" else "/"
     target = f"/sign-in?next={quote(back)}"
     if is_htmx(request):
