@@ -110,7 +110,7 @@ class Leftovers:
 
     def end(self) -> None:
         """Let a dying one finish, then end what is left. Called under the cluster's lock."""
-        for signal_, patience in ((signal.SIGINT, 4.0), (signal.SIGKILL, 4.0)):
+        for signal_, patience in ((signal.SIGINT, 3.0), (signal.SIGKILL, 5.0)):
             for pid in self.pids():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal_)

@@ -4,6 +4,7 @@ Only a Unix socket, in a short folder of mode 0700, and passwords on it too. Pos
 root it runs in a user namespace in which root's files look like its own.
 """
 
+import argparse
 import contextlib
 import json
 import os
@@ -28,6 +29,8 @@ ROOT = "gonogo_root"
 OWNER = "owner"
 APP = "app"
 READY_LINE = 7
+LOCK_PATIENCE = 10.0
+"""Seconds: a supervisor that was killed takes its PostgreSQL along within about two."""
 DEFAULTS = f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} IN SCHEMA public GRANT"
 GRANTS: tuple[LiteralString, ...] = (
     f"REVOKE CREATE, TEMPORARY ON DATABASE {{}} FROM PUBLIC; GRANT CONNECT ON DATABASE {{}} TO {APP}",
@@ -45,7 +48,7 @@ class PostgresFailed(Exception):
 class EmbeddedPostgres:
     """One PostgreSQL in `data_dir`. Synchronous; callable from any thread.
 
-    `fast` gives up durability for speed and is for tests only. A lock beside the data folder makes sure that one
+    `fast` gives up durability across a crash of the machine, and is for tests only. A lock beside the data folder makes sure that one
     process at a time looks after it.
     """
 
@@ -169,7 +172,7 @@ class EmbeddedPostgres:
     def _take_lock(self) -> None:
         if self._lock is None:
             stack = contextlib.ExitStack()
-            stack.enter_context(lock(self.data_dir.with_name(self.data_dir.name + ".lock"), patience=10))
+            stack.enter_context(lock(self.data_dir.with_name(self.data_dir.name + ".lock"), patience=LOCK_PATIENCE))
             self._lock = stack
 
     def _release_lock(self) -> None:
@@ -212,7 +215,8 @@ class EmbeddedPostgres:
             "log_min_messages": "warning",
         }
         if self._fast:
-            settings |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+            # Not synchronous_commit: without it a kill -9 would lose commits, which even tests want kept.
+            settings |= {"fsync": "off", "full_page_writes": "off"}
         return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
     def _launch(self) -> None:
@@ -259,3 +263,27 @@ def _write_private(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:
         stream.write(text)
+
+
+def main() -> None:
+    """Run one in the foreground until Ctrl-C or SIGTERM, and print its URL."""
+    parser = argparse.ArgumentParser(description="An embedded PostgreSQL in the foreground.")
+    parser.add_argument("data_dir", type=Path)
+    parser.add_argument("--database", default="gonogo")
+    parser.add_argument("--fast", action="store_true", help="without durability, for tests")
+    arguments = parser.parse_args()
+    server = EmbeddedPostgres(arguments.data_dir, fast=arguments.fast)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        server.start()
+        server.create_database(arguments.database)
+        print(server.url(arguments.database), flush=True)
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()
