@@ -62,11 +62,11 @@ class Axis:
     done_x: str
 
 
-AXIS_START, AXIS_END, LABEL_GAP = 5.0, 95.0, 17.5
+AXIS_START, AXIS_END, LABEL_GAP, AXIS_BEND_S = 4.0, 96.0, 12.5, 0.08
 
 
 def axis(marks: Iterable[tuple[str, float | None]], end_s: float = 5.0) -> Axis:
-    """Click → accepted → observed, on a scale that gives the first second about half of the width.
+    """Click → accepted → observed, on a scale that gives the first second about 60 % of the width.
 
     Marks not reached yet have None and only stand in the list that phones get. The end grows with what happened.
     """
@@ -95,13 +95,14 @@ def _axis_end(end: float) -> float:
 
 
 def _axis_ticks(end: float) -> list[float]:
-    return [tick for tick in (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0) if tick < end * 0.75 or tick == end] + (
+    return [tick for tick in (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0) if tick < end * 0.75 or tick == end] + (
         [] if end in (5.0, 10.0, 30.0, 60.0) else [end]
     )
 
 
 def _axis_x(seconds: float, end: float) -> float:
-    return AXIS_START + (AXIS_END - AXIS_START) * math.log1p(max(seconds, 0) / 0.4) / math.log1p(end / 0.4)
+    reach = math.log1p(max(seconds, 0) / AXIS_BEND_S) / math.log1p(end / AXIS_BEND_S)
+    return AXIS_START + (AXIS_END - AXIS_START) * reach
 
 
 def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
@@ -113,14 +114,16 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
     if count < 2:
         return [clamp(place, low, high) for place in places]
     gap = min(gap, (high - low) / (count - 1))
-    moved: list[float] = []
-    for place in places:
-        moved.append(max(place, moved[-1] + gap) if moved else max(place, low))
-    limit = high
-    for index in reversed(range(count)):
-        moved[index] = min(moved[index], limit)
-        limit = moved[index] - gap
-    return moved
+    # Without the gaps the task is to find the nearest ascending positions: neighbours that cross share their mean.
+    blocks: list[tuple[float, int]] = []
+    for index, place in enumerate(places):
+        mean, size = place - index * gap, 1
+        while blocks and blocks[-1][0] > mean:
+            before, members = blocks.pop()
+            mean, size = (before * members + mean * size) / (members + size), members + size
+        blocks.append((mean, size))
+    means = [clamp(mean, low, high - (count - 1) * gap) for mean, size in blocks for _ in range(size)]
+    return [mean + index * gap for index, mean in enumerate(means)]
 
 
 # ── the indicator ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -273,7 +276,8 @@ END_GAP = 24.0
 def _separate(ends: list[tuple[float, float] | None]) -> list[tuple[str, str] | None]:
     """Keep the letters at the two line ends from lying on each other."""
     placed = sorted((end[1], index) for index, end in enumerate(ends) if end is not None)
-    heights = spread([clamp(y, 12, 88) for y, _ in placed], END_GAP, 12, 88)
+    crowding = max(0.0, END_GAP - (placed[-1][0] - placed[0][0])) / 2 if len(placed) == 2 else 0.0
+    heights = spread([y + (2 * rank - 1) * crowding for rank, (y, _) in enumerate(placed)], END_GAP, 12, 88)
     result: list[tuple[str, str] | None] = [None for _ in ends]
     for (_, index), height in zip(placed, heights, strict=True):
         end = ends[index]

@@ -270,6 +270,7 @@ def context(theme: str = "system", direction: str = "ltr") -> dict[str, Any]:
         person=PersonView("Dana Ortiz", "DevOps lead"),
         tabs=TABS,
         current="switch",
+        is_live=False,
         theme="dark" if theme == "dark" else "light" if theme == "light" else "system",
         dir="rtl" if direction == "rtl" else "ltr",
     )

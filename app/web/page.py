@@ -38,3 +38,5 @@ class PageView:
     theme: Theme = "system"
     sign_out_url: str = ""
     home_url: str = "/"
+    is_live: bool = True
+    """False for a page that shows a moment gone by (the gallery, a replay): no stream, no running clocks."""

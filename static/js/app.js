@@ -4,6 +4,7 @@ import "./clock.js";
 import "./panels.js";
 import "./stale.js";
 import "./values.js";
+import "./readings.js";
 import "./alarm.js";
 import "./guard.js";
 import "./forms.js";

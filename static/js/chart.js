@@ -49,8 +49,9 @@ function vertical(u, at, paint) {
   u.ctx.lineTo(x, u.bbox.top + u.bbox.height);
   u.ctx.stroke();
   u.ctx.fillStyle = paint["ink-2"];
-  u.ctx.textAlign = "start";
-  u.ctx.fillText("T−0", x + 4 * devicePixelRatio, u.bbox.top + 10 * devicePixelRatio);
+  const isLate = x > u.bbox.left + u.bbox.width * 0.9;
+  u.ctx.textAlign = isLate ? "end" : "start";
+  u.ctx.fillText("T−0", x + (isLate ? -4 : 4) * devicePixelRatio, u.bbox.top + 10 * devicePixelRatio);
 }
 
 function limits(u, values, paint) {

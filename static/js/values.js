@@ -26,7 +26,7 @@ function draw() {
     const selector = name === "liveWidth" ? "[data-live-width]" : "[data-live-x]";
     for (const element of document.querySelectorAll(selector)) {
       const value = find(element.dataset[name]);
-      if (typeof value === "number") element.setAttribute(attribute, String(value));
+      if (typeof value === "number") element.setAttribute(attribute, `${value}%`);
     }
   }
 }
