@@ -53,9 +53,7 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
         zone=scope.plan.timezone,
         zone_label=now.astimezone(zone).tzname() or scope.plan.timezone,
         server_time=now,
-        t_zero=deployment.switched_at
-        or (operation.written_at if _is_switch(operation) else None)
-        or deployment.planned_at,
+        t_zero=_t_zero(deployment, operation),
         traffic=_traffic(target, now),
         health=health,
         guard=_guard(scope, deployment, target, operation, now, await last_rollback_s(session, deployment.target)),
@@ -92,8 +90,13 @@ async def last_rollback_s(session: AsyncSession, target: str) -> float | None:
     return (found.observed_100_at - found.clicked_at).total_seconds()
 
 
-def _is_switch(operation: Operation | None) -> bool:
-    return operation is not None and operation.kind == Kind.SWITCH
+def _t_zero(deployment: Deployment, operation: Operation | None) -> datetime:
+    """The moment of the switch; before it, the planned one."""
+    if deployment.switched_at is not None:
+        return deployment.switched_at
+    if operation is not None and operation.kind == Kind.SWITCH and operation.written_at is not None:
+        return operation.written_at
+    return deployment.planned_at
 
 
 def _phase_label(plan: Plan, key: str) -> str:
