@@ -107,6 +107,10 @@ async def _not_found(request: Request, error: Exception) -> Response:
 
 async def _unreadable(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    if request.url.path.startswith("/api/"):
+        # Machines get the place of each field, and the validator's own words.
+        found = tuple(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}." for e in error.errors()[:20])
+        return problem_response(request, Problem(422, "unreadable", "Cannot be read", "Nothing was done.", found))
     lines = tuple(f"{name.replace('_', ' ')}: {sentence}" for name, sentence in field_errors(error).items())
     return problem_response(
         request, Problem(422, "unreadable", "The form could not be read", "Nothing was done.", lines)

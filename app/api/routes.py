@@ -1,0 +1,175 @@
+"""HTTP of the API, and the document that describes it."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts.policy import anybody, token_may
+from app.api import queries, queries_signoffs
+from app.api.forms import ReadingsIn, RollbackIn
+from app.api.views import (
+    DeploymentOut,
+    DeploymentsOut,
+    OperationOut,
+    ProblemOut,
+    SignoffsOut,
+    StoredOut,
+    TimelineOut,
+    TrafficOut,
+)
+from app.metrics.commands import PostedReading, record_readings
+from app.traffic.commands import request_rollback
+from app.web.access import database, plan_of
+from app.web.bearer import Machine
+
+VERSION = "1.0.0"
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "No token, or none that opens anything now (code `token`)", "content": _PROBLEM},
+    403: {"description": "The token lacks the scope (code `forbidden`)", "content": _PROBLEM},
+    404: {"description": "No such deployment, or none of this token's (code `not_found`)", "content": _PROBLEM},
+    422: {"description": "The request cannot be read, or a rule refuses it", "content": _PROBLEM},
+}
+_CONFLICT: dict[int | str, dict[str, Any]] = {
+    409: {"description": "It does not follow from the present state (code `state`)", "content": _PROBLEM}
+}
+
+router = APIRouter(prefix="/api/v1", responses=_REFUSALS)
+
+
+@router.get("/deployments", tags=["deployments"])
+async def list_deployments(
+    request: Request,
+    machine: Annotated[Machine, Depends(token_may("deployments.view"))],
+    before: Annotated[int | None, Query(ge=1, le=2**62, description="Only ids below this one")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> DeploymentsOut:
+    """Deployments that this token is for, newest first. Scope `read`."""
+    return await database(request).read(
+        lambda session: queries.deployments(session, machine, before=before, limit=limit)
+    )
+
+
+@router.get("/deployments/{deployment_id}", tags=["deployments"], dependencies=[Depends(token_may("deployments.view"))])
+async def read_deployment(request: Request, deployment_id: int) -> DeploymentOut:
+    """Where a deployment stands. Scope `read`."""
+
+    async def query(session: AsyncSession) -> DeploymentOut:
+        return queries.deployment_out(*await queries.found(session, deployment_id))
+
+    return await database(request).read(query)
+
+
+@router.get("/deployments/{deployment_id}/signoffs", tags=["sign-offs"])
+async def read_signoffs(
+    request: Request, deployment_id: int, machine: Annotated[Machine, Depends(token_may("signoffs.view"))]
+) -> SignoffsOut:
+    """The gate of the switch and its votes. Scope `read`. Nothing under this address takes a vote."""
+
+    async def query(session: AsyncSession) -> SignoffsOut:
+        deployment, version = await queries.found(session, deployment_id)
+        return await queries_signoffs.signoffs(session, deployment, version, machine.now)
+
+    return await database(request).read(query)
+
+
+@router.get("/deployments/{deployment_id}/traffic", tags=["traffic"])
+async def read_traffic(
+    request: Request, deployment_id: int, machine: Annotated[Machine, Depends(token_may("traffic.view"))]
+) -> TrafficOut:
+    """Where traffic goes, as set and as seen, and the newest operation. Scope `read`."""
+
+    async def query(session: AsyncSession) -> TrafficOut:
+        deployment, _ = await queries.found(session, deployment_id)
+        return await queries.traffic(session, deployment, machine.now)
+
+    return await database(request).read(query)
+
+
+@router.get(
+    "/deployments/{deployment_id}/timeline", tags=["timeline"], dependencies=[Depends(token_may("timeline.view"))]
+)
+async def read_timeline(
+    request: Request,
+    deployment_id: int,
+    after_seq: Annotated[int, Query(ge=0, le=2**62, description="Only lines after this one")] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> TimelineOut:
+    """The log's lines in their order. Scope `read`."""
+
+    async def query(session: AsyncSession) -> TimelineOut:
+        await queries.found(session, deployment_id)
+        return await queries.timeline(session, deployment_id, after_seq=after_seq, limit=limit)
+
+    return await database(request).read(query)
+
+
+@router.post("/deployments/{deployment_id}/readings", tags=["metrics"], status_code=201)
+async def post_readings(
+    request: Request,
+    deployment_id: int,
+    posted: ReadingsIn,
+    machine: Annotated[Machine, Depends(token_may("metrics.post"))],
+) -> StoredOut:
+    """Store readings of the plan's metrics: all of them or none. Scope `readings`."""
+    readings = [PostedReading(r.metric, r.side, r.value, r.samples, r.at) for r in posted.readings]
+
+    async def write(session: AsyncSession) -> StoredOut:
+        deployment, version = await queries.found(session, deployment_id)
+        source = f"token {machine.name}"
+        stored = await record_readings(session, deployment, plan_of(version), readings, source, machine.now)
+        return StoredOut(stored=stored)
+
+    return await database(request).run(write)
+
+
+@router.post("/deployments/{deployment_id}/rollback", tags=["traffic"], status_code=202, responses=_CONFLICT)
+async def roll_back(
+    request: Request,
+    deployment_id: int,
+    wanted: RollbackIn,
+    machine: Annotated[Machine, Depends(token_may("traffic.rollback"))],
+) -> OperationOut:
+    """All traffic back to BLUE, at once, pre-empting a running switch. Scope `rollback`. The answer says that it was
+    accepted; `traffic` says when it has arrived."""
+
+    async def write(session: AsyncSession) -> OperationOut:
+        await queries.found(session, deployment_id)
+        operation = await request_rollback(
+            session,
+            deployment_id,
+            actor=machine.actor,
+            key=f"t{machine.token_id}:{wanted.key}",
+            clicked_at=machine.now,
+            although_blue_unhealthy=wanted.although_blue_is_unhealthy,
+            cause=wanted.cause,
+        )
+        return queries.operation_out(operation)
+
+    return await database(request).run(write)
+
+
+def openapi_document() -> dict[str, Any]:
+    """The OpenAPI 3.1 document of this router."""
+    document = get_openapi(
+        title="gonogo",
+        version=VERSION,
+        description="Deployments, sign-offs, traffic and timeline for machines. No token signs off or switches.",
+        routes=router.routes,
+        tags=[{"name": name} for name in ("deployments", "sign-offs", "traffic", "timeline", "metrics")],
+    )
+    document.setdefault("components", {}).setdefault("schemas", {})["ProblemOut"] = ProblemOut.model_json_schema()
+    return document
+
+
+_document: dict[str, Any] = {}
+
+
+@router.get("/openapi.json", include_in_schema=False, dependencies=[Depends(anybody("api.document"))])
+async def openapi() -> JSONResponse:
+    if not _document:
+        _document.update(openapi_document())
+    return JSONResponse(_document)

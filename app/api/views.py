@@ -1,0 +1,190 @@
+"""What the API answers. Times are ISO 8601 in UTC with their zone, shares whole percent, durations milliseconds."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SideName = Literal["BLUE", "GREEN"]
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ReleaseOut(Answer):
+    """A version and the digest of its artifact (`sha256:` and 64 hex digits)."""
+
+    version: str
+    digest: str
+
+
+class PlanOut(Answer):
+    """The plan in force: its key and its hash (SHA-256, 64 hex digits)."""
+
+    key: str
+    hash: str
+    timezone: str = Field(description="IANA name of the zone that the plan's times of day are in")
+
+
+class HoldOut(Answer):
+    reason: str
+    by: str
+
+
+class DeploymentOut(Answer):
+    """One execution of a plan. BLUE holds the old release, GREEN the new one."""
+
+    id: int
+    title: str
+    mode: Literal["live", "rehearsal"]
+    phase: str
+    state: str = Field(
+        description="preparing, proceeded, armed, switching, switched, rolling_back, rolled_back, on_hold, completed "
+        "or aborted"
+    )
+    state_since: datetime
+    attempt: int = Field(description="Counts from 1; a new attempt needs new sign-offs")
+    plan: PlanOut
+    target: str = Field(description="Key of the target in the plan")
+    blue: ReleaseOut
+    green: ReleaseOut
+    hold: HoldOut | None = Field(description="Why it is held, or null")
+    planned_at: datetime
+    armed_at: datetime | None
+    switched_at: datetime | None
+    finished_at: datetime | None
+    created_at: datetime
+
+
+class DeploymentsOut(Answer):
+    """A page of deployments, newest first. `next_before` asks for the page after it; null on the last one."""
+
+    items: list[DeploymentOut]
+    next_before: int | None
+
+
+class DifferenceOut(Answer):
+    """A part of what the vote was given for, then and now; an empty text means that it was not there."""
+
+    part: str
+    before: str
+    after: str
+
+
+class QuestionOut(Answer):
+    """One question of the go/no-go board and what has become of its vote."""
+
+    key: str
+    position: str
+    text: str
+    state: Literal["waiting", "go", "nogo", "outdated", "expired"]
+    vote: Literal["GO", "NO_GO"] | None
+    comment: str
+    by: str = Field(description="Who voted; empty while nobody has")
+    cast_at: datetime | None
+    expires_at: datetime | None
+    changed: list[DifferenceOut]
+
+
+class SignoffsOut(Answer):
+    """The gate of the switch. It has passed when every question has a GO that counts, by different people."""
+
+    verdict: Literal["PENDING", "FAILED", "PASSED"]
+    attempt: int
+    questions: list[QuestionOut]
+    missing: list[str] = Field(description="Keys of the questions that keep the gate from passing")
+    voted_twice: list[str] = Field(description="Names of people who gave more than one of the votes")
+    at: datetime
+
+
+class SharesOut(Answer):
+    """Shares of new requests in percent; `at` is when they were read or seen. null: not known."""
+
+    blue: int | None
+    green: int | None
+    at: datetime | None
+
+
+class SideHealthOut(Answer):
+    """What the last health check of a side found. `is_healthy` null: nobody has looked."""
+
+    is_healthy: bool | None
+    found: str
+    at: datetime | None
+
+
+class OperationOut(Answer):
+    """One attempt to move traffic. Durations count from the press, in milliseconds; null: not reached."""
+
+    id: int
+    kind: Literal["switch", "rollback", "shift"]
+    state: str = Field(
+        description="accepted, checking, writing, observing, verifying; done, refused, failed, superseded or escalated"
+    )
+    reason: str
+    epoch: int
+    want_blue: int = Field(description="Percent")
+    want_green: int = Field(description="Percent")
+    requested_by: str
+    cause: str
+    clicked_at: datetime
+    accepted_ms: int
+    observed_95_ms: int | None
+    observed_99_ms: int | None
+    observed_100_ms: int | None
+    verified_ms: int | None
+    finished_at: datetime | None
+    customers_requests: int | None = Field(description="Customers' requests while it ran")
+    customers_failed: int | None
+
+
+class TrafficOut(Answer):
+    """Where the target's traffic goes: `set` as the balancer reads back, `observed` as probes saw it arrive."""
+
+    target: str
+    epoch: int
+    set: SharesOut
+    observed: SharesOut
+    blue: SideHealthOut
+    green: SideHealthOut
+    operation: OperationOut | None = Field(description="This deployment's newest operation, or null")
+    at: datetime
+
+
+class EventOut(Answer):
+    """One line of the append-only log. `hash` continues the chain of the line before it (SHA-256, hex)."""
+
+    seq: int
+    at: datetime
+    kind: str
+    actor: str
+    cause: str
+    text: str
+    severity: Literal["normal", "warn", "crit"]
+    hash: str
+
+
+class TimelineOut(Answer):
+    """Events in the order they happened. Ask again with `after_seq` = `next_after_seq`; `has_more` says whether
+    there is more at once."""
+
+    items: list[EventOut]
+    next_after_seq: int
+    has_more: bool
+
+
+class StoredOut(Answer):
+    """How many readings were stored: all of them, or the answer is a problem and none was."""
+
+    stored: int
+
+
+class ProblemOut(Answer):
+    """RFC 9457. `code` is stable; `detail` says what happened and what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
