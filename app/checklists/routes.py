@@ -58,14 +58,14 @@ async def items(request: Request, scope: View, checklist: str, show: Show = "all
 @router.get("/{checklist}/_machine")
 async def machine(request: Request, scope: View, checklist: str, show: Show = "all") -> Response:
     view = await database(request).read(lambda s: queries.one_list(s, scope, checklist, only_mine=show == "mine"))
-    return fragment(request, scope, "checklists/_machine.html", list=view)
+    return fragment(request, scope, "checklists/_machine.html", checklist=view)
 
 
 async def _items(
     request: Request, scope: Scope, checklist: str, show: Show, trouble: Trouble | None = None, status: int = 200
 ) -> Response:
     view = await database(request).read(lambda s: queries.one_list(s, scope, checklist, only_mine=show == "mine"))
-    return fragment(request, scope, "checklists/_items.html", list=view, trouble=trouble, status=status)
+    return fragment(request, scope, "checklists/_items.html", checklist=view, trouble=trouble, status=status)
 
 
 @router.post("/{checklist}/{item}")

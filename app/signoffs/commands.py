@@ -23,11 +23,8 @@ from app.domain.signoffs import (
 )
 from app.eventlog.log import SYSTEM, Actor, Entry, append
 from app.signoffs.forms import VoteForm
-from app.signoffs.queries import binding_of, holders_of, standing_votes
+from app.signoffs.queries import VOTING, binding_of, holders_of, standing_votes
 from app.web.access import Scope
-
-VOTING = (State.PREPARING, State.PROCEEDED, State.ARMED, State.ON_HOLD)
-"""Votes are cast and withdrawn until the switch, also while the deployment is on hold."""
 
 _READY = (State.PROCEEDED, State.ARMED)
 """The gate was used already: a vote against it puts the deployment back."""

@@ -8,8 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checklists.queries import bound_parts, states_of
 from app.db.tables import Deployment, Person, RosterSeat, Signoff
+from app.domain.deployments import State
 from app.domain.plan import Plan
 from app.domain.signoffs import Binding, Gate, Holders, Verdict, Vote, evaluate
+
+VOTING = (State.PREPARING, State.PROCEEDED, State.ARMED, State.ON_HOLD)
+"""Votes are cast and withdrawn until the switch, also while the deployment is on hold."""
 
 
 async def gate_of(

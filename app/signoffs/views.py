@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What is no longer as it was when the vote was given; `note` says who changed it and when, where that is known."""
 
     what: str
@@ -65,7 +66,7 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class GateView:
-    """`stage` is the deployment's state; `verdict` go, hold, wait; `closed` why Proceed is closed, empty if it is open."""
+    """`stage` is the deployment's state; `verdict` go, hold, wait; `closed` why Proceed is closed, empty when open."""
 
     url: str
     stage: str
@@ -73,7 +74,6 @@ class GateView:
     word: str
     pips: tuple[tuple[str, str], ...]
     missing: tuple[tuple[str, str], ...]
-    text: str
     closed: str
     closes_at: datetime | None
     planned_at: datetime
@@ -85,17 +85,17 @@ class GateView:
     arms: str
     """The titles of those who arm, as in "DevOps lead or DevOps"."""
     leads: str
-    """The titles of those who may proceed, and of those who may hold."""
+    """The titles of those who may proceed."""
+    holds: str
     needs_step_up: bool
     zone: str
-    zone_label: str
     now: datetime
     versions: Mapping[str, int]
 
     @property
-    def is_waiting(self) -> bool:
-        """True while the gate is still to be used."""
-        return self.stage == "preparing"
+    def local_start(self) -> str:
+        """The planned start as a datetime-local field has it, in the plan's zone."""
+        return f"{self.planned_at.astimezone(ZoneInfo(self.zone)):%Y-%m-%dT%H:%M}"
 
 
 @dataclass(frozen=True, slots=True)
