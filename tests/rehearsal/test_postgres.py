@@ -1,6 +1,8 @@
 """The embedded PostgreSQL: starts, recovers from kills, keeps its data, keeps the roles apart."""
 
 import os
+import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +14,9 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from app.rehearsal.cluster import AlreadyLocked, Leftovers, NoPostgres
+from app.rehearsal.cluster import AlreadyLocked
+from app.rehearsal.ground import NoPostgres, find_ground
+from app.rehearsal.leftovers import Leftovers
 from app.rehearsal.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,9 +95,9 @@ def test_busy_backends_of_a_killed_one_do_not_block_the_next(lines: EmbeddedPost
         backend = connection.info.backend_pid
         os.kill(backend, signal.SIGSTOP)  # it cannot notice that its postmaster is gone
         lines.kill()
-        assert backend in Leftovers(lines.data_dir).pids()
+        assert backend in Leftovers(lines.ground).pids()
         lines.start()
-        assert backend not in Leftovers(lines.data_dir).pids()
+        assert backend not in Leftovers(lines.ground).pids()
     insert(lines)
 
 
@@ -101,7 +105,9 @@ def test_a_stale_pid_of_somebody_else_is_ignored(lines: EmbeddedPostgres) -> Non
     bystander = subprocess.Popen(["sleep", "60"], cwd="/")
     try:
         lines.kill()
-        (lines.data_dir / "postmaster.pid").write_text(f"{bystander.pid}\n{lines.data_dir}\n0\n5432\n\n\n\nready\n")
+        (lines.ground.cluster / "postmaster.pid").write_text(
+            f"{bystander.pid}\n{lines.ground.cluster}\n0\n5432\n\n\n\nready\n"
+        )
         lines.start()
         assert bystander.poll() is None
         insert(lines)
@@ -130,7 +136,7 @@ def test_templates_are_cloned_and_dropped(lines: EmbeddedPostgres) -> None:
 def test_pg_bin_must_hold_postgres(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PG_BIN", str(tmp_path))
     with pytest.raises(NoPostgres, match="PG_BIN"):
-        EmbeddedPostgres(tmp_path / "data")
+        EmbeddedPostgres(tmp_path / "data").start()
 
 
 def test_it_ends_when_its_supervisor_is_killed_and_starts_again(tmp_path: Path) -> None:
@@ -142,12 +148,39 @@ def test_it_ends_when_its_supervisor_is_killed_and_starts_again(tmp_path: Path) 
     supervisor.kill()
     supervisor.wait()
     deadline = time.monotonic() + 6
-    while Leftovers(data).pids() and time.monotonic() < deadline:
+    while Leftovers(find_ground(data)).pids() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert Leftovers(data).pids() == []
+    assert Leftovers(find_ground(data)).pids() == []
     again = EmbeddedPostgres(data, fast=True)
     again.start()
     assert again.execute("select 1") == [(1,)]
     again.stop()
     assert not again.has_died
     supervisor.stdout.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user")
+def test_root_without_user_namespaces_runs_it_as_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.rehearsal.ground._allows_namespaces", lambda: False)
+    stage = Path(f"/var/lib/gonogo-test-{os.getpid()}")
+    monkeypatch.setattr("app.rehearsal.ground.STAGE", stage)
+    server = EmbeddedPostgres(tmp_path / "data", fast=True)
+    try:
+        server.start()
+        pid = server.pid or 0
+        assert Path(f"/proc/{pid}").stat().st_uid == pwd.getpwnam("nobody").pw_uid
+        server.create_database("gonogo")
+        assert pid in Leftovers(server.ground).pids()
+        server.kill()
+        server.start()
+        assert server.execute("select 1", "gonogo") == [(1,)]
+        server.stop()
+        assert Leftovers(server.ground).pids() == []
+        shutil.rmtree(tmp_path / "data")
+        again = EmbeddedPostgres(tmp_path / "data", fast=True)
+        again.start()
+        assert again.execute("select 1 from pg_database where datname = 'gonogo'") == []
+        again.stop()
+    finally:
+        server.stop()
+        shutil.rmtree(stage, ignore_errors=True)
