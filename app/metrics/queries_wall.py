@@ -107,12 +107,12 @@ async def traffic_of(
 
 def _traffic_note(traffic: TrafficView, agreeing: int, asked: int) -> str:
     if traffic.observed_age_s is None:
-        return "Probes have not answered for 3 s."
+        return "Probes are silent."
     if asked and traffic.observed_blue is None:
-        return f"None of {asked} probes got an answer."
+        return f"0 of {asked} probes got an answer."
     if traffic.set_blue is None:
         return "The weights are not known."
-    return f"Set {traffic.set_blue} / {traffic.set_green}. {agreeing} of {asked} agree."
+    return f"{agreeing} of {asked} probes agree."
 
 
 async def _customers(session: AsyncSession, target: str, zero: datetime | None, now: datetime) -> CustomersCard:

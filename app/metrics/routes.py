@@ -9,7 +9,7 @@ from app.accounts.policy import may
 from app.metrics.queries import charts, panel
 from app.metrics.queries_wall import t_zero, wall
 from app.web.access import Scope, database
-from app.web.rendering import fragment, page
+from app.web.rendering import fragment, mission_of, page
 
 router = APIRouter(prefix="/d/{deployment_id}")
 
@@ -26,6 +26,11 @@ async def show_wall(request: Request, scope: Watcher) -> Response:
 async def show_wall_panel(request: Request, scope: Watcher) -> Response:
     view = await database(request).read(lambda session: wall(session, scope, scope.now))
     return fragment(request, scope, "metrics/_wall.html", wall=view)
+
+
+@router.get("/wall/_head")
+async def show_wall_head(request: Request, scope: Watcher) -> Response:
+    return fragment(request, scope, "metrics/_wall_head.html", mission=await mission_of(request, scope))
 
 
 @router.get("/metrics")

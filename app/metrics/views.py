@@ -60,11 +60,13 @@ class MetricRow:
         return (self.metric.warning, self.metric.critical)
 
     @property
+    def samples(self) -> str:
+        """How many requests stand behind BLUE's and GREEN's value; empty for metrics that are not of requests."""
+        return f"n {self.blue.samples:,} | {self.green.samples:,}" if self.metric.minimum_samples else ""
+
+    @property
     def statistic(self) -> str:
-        """The plan's statistic and, for metrics of requests, how many stand behind BLUE's and GREEN's value."""
-        if not self.metric.minimum_samples:
-            return self.metric.statistic
-        return f"{self.metric.statistic} · n {self.blue.samples:,} | {self.green.samples:,}"
+        return f"{self.metric.statistic} · {self.samples}" if self.samples else self.metric.statistic
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,11 @@ def _frame(request: Request) -> Frame:
     return frame
 
 
+async def mission_of(request: Request, scope: Scope) -> MissionView:
+    """The mission bar's view, for a route that renders a fragment of the frame."""
+    return await _frame(request).mission(scope)
+
+
 def is_htmx(request: Request) -> bool:
     return request.headers.get("hx-request") == "true"
 

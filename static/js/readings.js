@@ -24,6 +24,7 @@ function move({ detail }) {
   if (!detail.readings) return;
   heardAt = performance.now();
   tries = 0;
+  for (const element of document.querySelectorAll("[data-newest-reading] time")) element.dataset.age = detail.readings[0].at;
   const readings = new Map(detail.readings.map((reading) => [`${reading.metric}.${reading.side}`, reading]));
   for (const scale of document.querySelectorAll("[data-scale]")) {
     const limits = Object.fromEntries(Object.keys(STOPS).map((name) => [name, Number(scale.dataset[name])]));
