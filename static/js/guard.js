@@ -43,7 +43,7 @@ function toggled({ target: guard }) {
   const at = performance.now();
   lifted.set(guard, { at, timer: setInterval(() => tick(guard, at), TICK_MS) });
   tick(guard, at);
-  press(guard)?.focus({ preventScroll: true });
+  press(guard)?.focus();
   say("Cover open for 10 seconds. Press the button to confirm, or Escape to close.");
 }
 

@@ -6,9 +6,9 @@ import { isCurrent } from "./panels.js";
 import { alarm, say } from "./say.js";
 
 const LATE_MS = 2_000;
-const STALE_MS = 5_000;
+const STALE_MS = 4_800; // shown at 5 s at the latest, the tick included
 const CATCH_UP_MS = 5_000;
-const TICK_MS = 200;
+const TICK_MS = 100;
 const root = document.documentElement;
 let lastAt = performance.now();
 let backAt = lastAt;
@@ -58,8 +58,7 @@ function showBanner(silence) {
   if (banner.hidden) return;
   const wait = down ? Math.max(0, Math.ceil((down.retryAt - Date.now()) / 1_000)) : 0;
   const trying = down ? (wait ? `Trying again in ${wait} s (attempt ${down.attempt + 1}).` : "Trying now.") : "Waiting for the server.";
-  if (silence <= STALE_MS / 1_000) return;
-  const title = `STALE: no connection for ${age(Math.floor(silence))}. What you see is from ${truth()}.`;
+  const title = `STALE: no connection for ${Math.max(5, Math.round(silence))}\u00a0s. What you see is from ${truth()}.`;
   const text = "wall" in root.dataset ? `Numbers are old. ${trying}` : `${trying} Votes, “Proceed” and the switch are locked until the page is current. Rollback is never locked.`;
   for (const [id, words] of [["stale-title", title], ["stale-text", text]]) {
     const box = document.getElementById(id);
