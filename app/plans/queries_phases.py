@@ -82,7 +82,7 @@ def _gate(plan: Plan, gate: SignoffGate) -> GatePart:
 def _step(plan: Plan, action: Action) -> StepRow:
     return StepRow(
         title=action.title,
-        position=plan.position(action.position).title if action.position else "Everybody",
+        position=plan.position(action.position).title if action.position else "",
         command=" ".join(action.command),
         success=action.success_signals,
         failure=action.failure_signals,

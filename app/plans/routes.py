@@ -8,6 +8,7 @@ from fastapi.responses import PlainTextResponse, Response
 from app.accounts.policy import may
 from app.plans import queries
 from app.web.access import Scope, database
+from app.web.figures import day, hms
 from app.web.rendering import page
 
 router = APIRouter(prefix="/d/{deployment_id}/plan")
@@ -18,6 +19,18 @@ Reader = Annotated[Scope, Depends(may("plans.view"))]
 async def runbook(request: Request, scope: Reader) -> Response:
     view = await database(request).read(lambda session: queries.runbook(session, scope))
     return await page(request, scope, "plans/runbook.html", current="plan", view=view)
+
+
+@router.get("/print.css")
+async def print_style(scope: Reader) -> Response:
+    """The foot of each printed page: a style sheet, because only those reach the margins of paper."""
+    deployment, zone = scope.deployment, scope.plan.timezone
+    foot = (
+        f"{deployment.title} {deployment.blue_version} → {deployment.green_version} · {deployment.mode} · "
+        f"plan {scope.plan.key}@{scope.plan_hash[:12]} · {day(scope.now, zone)}, {hms(scope.now, zone)} {zone}"
+    )
+    text = "".join(letter if letter.isascii() and letter.isalnum() else f"\\{ord(letter):06x}" for letter in foot)
+    return Response(f'@page {{ @bottom-left {{ content: "{text}"; font-size: 8pt; }} }}\n', media_type="text/css")
 
 
 @router.get("/source")
