@@ -59,7 +59,7 @@ def age(seconds: float | None) -> str:
         if seconds >= 2 * size or (seconds >= size and unit != "min"):
             amount = int(seconds // size)
             return f"{amount}{SPACE}{'day' if unit == 'days' and amount == 1 else unit}"
-    return f"{int(seconds)}{SPACE}s"
+    return f"{max(10, int(seconds))}{SPACE}s"
 
 
 def countdown(seconds: float) -> str:
@@ -104,6 +104,11 @@ def day(moment: datetime | None, zone: str = "UTC") -> str:
         return UNKNOWN
     local = moment.astimezone(ZoneInfo(zone))
     return f"{local.day} {local:%B %Y}"
+
+
+def within(title: str) -> str:
+    """A title inside a sentence: "Error rate" → "error rate", "API response time" as it is."""
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]
 
 
 FILTERS: dict[str, Callable[..., str]] = {

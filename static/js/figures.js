@@ -23,7 +23,7 @@ export function age(seconds) {
   }
   if (seconds >= 3_600) return `${Math.floor(seconds / 3_600)}${SPACE}h`;
   if (seconds >= 120) return `${Math.floor(seconds / 60)}${SPACE}min`;
-  return `${Math.floor(seconds)}${SPACE}s`;
+  return `${Math.max(10, Math.floor(seconds))}${SPACE}s`;
 }
 
 export function countdown(seconds) {
