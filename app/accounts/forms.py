@@ -21,7 +21,7 @@ class SignIn(PageForm):
 
 
 class ChoosePerson(PageForm):
-    person: int = Field(gt=0)
+    person: int = Field(gt=0, le=2**62)
     next: str = "/"
 
 
@@ -50,5 +50,5 @@ class NewToken(PageForm):
 
     name: Name
     scopes: Annotated[list[Scope], Field(min_length=1)]
-    deployment: int = Field(default=0, ge=0)
+    deployment: int = Field(default=0, ge=0, le=2**62)
     days: int = Field(default=30, ge=1, le=90)

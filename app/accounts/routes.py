@@ -158,7 +158,7 @@ def _step_up_page(
 ) -> Response:
     context: dict[str, Any] = {
         "after": after,
-        "viewer": viewer,
+        "person": viewer,
         "errors": errors or {},
         "is_range": settings(request).is_range,
     }

@@ -26,7 +26,8 @@ async def _answer(
     request: Request, viewer: Viewer, *, status: int = 200, issued: Issued | None = None, **context: Any
 ) -> Response:
     view = await database(request).read(lambda session: queries.people(session, viewer))
-    values = {"view": view, "viewer": viewer, "issued": issued, "errors": {}, "values": {}, **context}
+    values = {"view": view, "is_fresh": viewer.is_stepped_up, "issued": issued}
+    values |= {"errors": {}, "values": {}, **context}
     if is_htmx(request):
         return fragment(request, viewer, "accounts/_people.html", status=status, **values)
     return plain_page(request, "accounts/people.html", viewer=viewer, status=status, **values)

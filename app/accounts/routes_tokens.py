@@ -24,7 +24,15 @@ async def _answer(
     request: Request, viewer: Viewer, *, status: int = 200, issued: Issued | None = None, **context: Any
 ) -> Response:
     view = await database(request).read(lambda session: queries.tokens(session, viewer))
-    values = {"view": view, "viewer": viewer, "issued": issued, "errors": {}, "values": {}, "scopes": [], **context}
+    values = {
+        "view": view,
+        "is_fresh": viewer.is_stepped_up,
+        "issued": issued,
+        "errors": {},
+        "values": {},
+        "scopes": [],
+        **context,
+    }
     if is_htmx(request):
         return fragment(request, viewer, "accounts/_tokens.html", status=status, **values)
     return plain_page(request, "accounts/tokens.html", viewer=viewer, status=status, **values)

@@ -8,7 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from starlette.exceptions import HTTPException
 
 from app.domain.errors import Rejected
@@ -124,6 +124,10 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _database(request: Request, error: Exception) -> Response:
+    if isinstance(error, DataError):
+        # Such as an id in the address that is larger than any id: a fault of the request, not of the database.
+        text = "A value is larger than anything kept here. Nothing was done."
+        return problem_response(request, Problem(422, "out_of_range", "This was not done", text))
     reference = secrets.token_hex(4)
     log.error("web.database.unavailable", reference=reference, path=request.url.path, error=str(error)[:500])
     problem = Problem(

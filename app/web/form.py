@@ -33,7 +33,7 @@ async def read_form(request: Request, model: type[Form]) -> Form | dict[str, str
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        return field_errors(RequestValidationError(error.errors()))
+        return {str(item["loc"][0]): _sentence(item["type"], dict(item.get("ctx", {}))) for item in error.errors()}
 
 
 def field_errors(error: RequestValidationError) -> dict[str, str]:
