@@ -5,6 +5,7 @@ Crash-only: whatever ends it, its leases run out and another worker goes on.
 
 import asyncio
 import contextlib
+import secrets
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ JOBS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Worker:
+    name: str
     settings: Settings
     database: Database
     ports: Ports
@@ -62,8 +64,10 @@ class Worker:
             found = bind_once(ports, bound, plan, target, releases)
             return Steered(found.traffic, found.prober, found.customers)
 
-        drives = Drives(database, SystemClock(), bind, settings.worker_name)
-        return cls(settings, database, ports, drives, bound)
+        # A process that was started again is another worker: it must not take an old lease for its own.
+        name = f"{settings.worker_name}.{secrets.token_hex(2)}"
+        drives = Drives(database, SystemClock(), bind, name)
+        return cls(name, settings, database, ports, drives, bound)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Any loop that ends by itself ends the process; the supervisor starts another."""
@@ -90,7 +94,7 @@ class Worker:
             await app.run_worker_async(
                 queues=[queue],
                 concurrency=concurrency,
-                name=f"{self.settings.worker_name}-{queue}",
+                name=f"{self.name}-{queue}",
                 fetch_job_polling_interval=0.5,
                 stalled_worker_timeout=3600,
                 install_signal_handlers=False,
@@ -129,7 +133,7 @@ class Worker:
             await asyncio.sleep(DUTY_RENEW_S)
 
     async def _hold(self, session: AsyncSession, name: str) -> bool:
-        lease, me = WorkerLease, self.settings.worker_name
+        lease, me = WorkerLease, self.name
         until = func.clock_timestamp() + text(f"interval '{DUTY_LEASE}'")
         statement = insert(lease).values(duty=name, owner=me, until=until)
         statement = statement.on_conflict_do_update(
@@ -198,7 +202,7 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await worker.database.read(database_now)
-    log.info("worker.started", worker=settings.worker_name)
+    log.info("worker.started", worker=worker.name)
     try:
         await worker.run(stop)
     finally:

@@ -1,0 +1,115 @@
+"""The team of a drill: people with browsers' habits and no browser. Everything they do goes through HTTP."""
+
+import html
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+_SEAT = re.compile(r'name="person" value="(\d+)".*?<b>(.*?)</b>', re.DOTALL)
+_CSRF = re.compile(r"X-CSRF\D+?: \"([^\"]+)\"")
+_SHOWN = re.compile(r'name="question" value="(\w+)"><input type="hidden" name="shown" value="(\w+)"')
+_ITEM = re.compile(
+    r'action="([^"]*/checklists/\w+/\w+[^"]*)"'
+    r'(?:(?!</form>).)*?value="done"(?:(?!</form>).)*?name="version" value="(\d+)"',
+    re.DOTALL,
+)
+
+
+class WentWrong(Exception):
+    """Somebody was told no where the drill expected a yes; the message is what they were told."""
+
+
+@dataclass
+class Member:
+    """One person, signed in."""
+
+    title: str
+    client: httpx.AsyncClient
+    deployment: str
+
+    async def page(self, path: str) -> str:
+        """A page of the deployment; raises WentWrong unless it answers 200."""
+        response = await self.client.get(self.deployment + path)
+        if response.status_code != 200:
+            raise WentWrong(f"{self.title}: GET {path} answered {response.status_code}")
+        return response.text
+
+    async def post(self, path: str, expect: tuple[int, ...] = (200, 204, 303), **form: str) -> httpx.Response:
+        """Send a form as a browser does, with the page's token and an idempotency key."""
+        fields = {"_key": secrets.token_urlsafe(12), **form}
+        url = path if path.startswith("/d/") else self.deployment + path
+        response = await self.client.post(url, data=fields)
+        if response.status_code not in expect:
+            raise WentWrong(f"{self.title}: POST {path} answered {response.status_code}: {_words(response.text)}")
+        return response
+
+
+def _words(page: str) -> str:
+    text = re.sub(r"<svg.*?</svg>|<script.*?</script>|<[^>]+>", " ", page, flags=re.DOTALL)
+    return html.unescape(re.sub(r"\s+", " ", text))[:600]
+
+
+@dataclass
+class Team:
+    """The people of a deployment by the titles of their seats."""
+
+    members: dict[str, Member]
+
+    def __getitem__(self, title: str) -> Member:
+        return self.members[title]
+
+    async def aclose(self) -> None:
+        for member in self.members.values():
+            await member.client.aclose()
+
+
+async def gather_team(url: str, deployment_id: int) -> Team:
+    """Sign in everybody whom the range offers."""
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        page = (await client.get("/sign-in")).text
+    members: dict[str, Member] = {}
+    for person, title in _SEAT.findall(page):
+        client = httpx.AsyncClient(base_url=url, timeout=15, trust_env=False, headers={"sec-fetch-site": "same-origin"})
+        answer = await client.post("/sign-in/person", data={"person": person, "next": "/"})
+        if answer.status_code not in (200, 204, 303):
+            raise WentWrong(f"{title} could not sign in: {answer.status_code}")
+        member = Member(html.unescape(title), client, f"/d/{deployment_id}")
+        home = await client.get("/")
+        token = _CSRF.search(home.text)
+        if token is None:
+            raise WentWrong(f"{title}: the page carries no CSRF token")
+        client.headers["x-csrf"] = token.group(1)
+        members[member.title] = member
+    return Team(members)
+
+
+async def sign_off(member: Member) -> str:
+    """GO on this person's question, as the board shows it. Returns the question's key."""
+    board = await member.page("/board")
+    found = _SHOWN.search(board)
+    if found is None:
+        raise WentWrong(f"{member.title} sees no ballot")
+    question, shown = found.groups()
+    await member.post("/board/vote", question=question, vote="go", comment="Checked in the drill.", shown=shown)
+    return question
+
+
+async def tick(member: Member) -> int:
+    """Confirm every open item that this person may confirm on the checklists page. Returns how many."""
+    page = await member.page("/checklists?show=mine")
+    done = 0
+    for action, version in _ITEM.findall(page):
+        if "/checklists/before_production/" in action:
+            await member.post(html.unescape(action), state="done", text="drill evidence", version=version)
+            done += 1
+    return done
+
+
+def as_ms(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
+
+
+Result = dict[str, Any]
