@@ -53,6 +53,10 @@ class RangeControl:
     async def restart_release(self, side: Side) -> Shape:
         return await self._call("POST", f"/releases/{side.value}/restart")
 
+    async def drain_release(self, side: Side) -> Shape:
+        """End the side's long answers, so that their customers go where the weights send them."""
+        return await self._call("POST", f"/releases/{side.value}/drain")
+
     async def aclose(self) -> None:
         await self._client.aclose()
 

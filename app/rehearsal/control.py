@@ -58,6 +58,8 @@ def guarded(token: str) -> Callable[[Handler], Handler]:
                 first = wrong.errors(include_url=False)[0]
                 field = ".".join(str(part) for part in first["loc"])
                 return problem(422, "Not possible", f"{field}: {first['msg']}", field=field)
+            except ValueError:
+                return problem(404, "No such side", "A side is BLUE or GREEN.")
             except (NotAnswering, ChildFailed) as failure:
                 return problem(502, "A process of the range does not answer", str(failure))
 
@@ -112,10 +114,13 @@ def control_routes(direction: Direction, token: str) -> list[Route]:
 
     @guarded(token)
     async def restart(request: Request) -> Response:
-        name = request.path_params["side"]
-        if name not in list(Side):
-            return problem(404, "No such side", "A side is BLUE or GREEN.")
-        return JSONResponse({"side": name, "pid": await direction.restart_release(Side(name))})
+        side = Side(request.path_params["side"])
+        return JSONResponse({"side": side, "pid": await direction.restart_release(side)})
+
+    @guarded(token)
+    async def drain(request: Request) -> Response:
+        side = Side(request.path_params["side"])
+        return JSONResponse({"side": side, "drained": await direction.drain_release(side)})
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -127,5 +132,8 @@ def control_routes(direction: Direction, token: str) -> list[Route]:
         Route("/knobs", knobs),
         Route("/knobs", set_knobs, methods=["PATCH"]),
         Route("/knobs/reset", reset_knobs, methods=["POST"]),
-        Route("/releases/{side}/restart", restart, methods=["POST"]),
+        *(
+            Route(f"/releases/{{side}}/{verb}", handler, methods=["POST"])
+            for verb, handler in (("restart", restart), ("drain", drain))
+        ),
     ]

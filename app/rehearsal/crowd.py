@@ -5,6 +5,7 @@ import random
 import time
 
 from app.http1 import Answer, Connection, Origin
+from app.rehearsal.held import HeldCustomers
 from app.rehearsal.ledger import Failure, Ledger
 from app.rehearsal.toys import SIDE_OF_DIGEST
 
@@ -36,6 +37,7 @@ class Crowd:
         self._idle: list[Connection] = []
         self._in_flight: set[asyncio.Task[None]] = set()
         self._random = random.SystemRandom()
+        self.held = HeldCustomers(self._origin, self.ledger)
         self._errands = [(method, path) for method, path, often in ERRANDS for _ in range(often)]
 
     async def run(self) -> None:

@@ -40,6 +40,7 @@ def application(crowd: Crowd, token: str) -> Starlette:
         except ValidationError as problem:
             return JSONResponse({"error": problem.errors(include_url=False)}, 422)
         crowd.per_second = knobs.per_second
+        crowd.held.keep(knobs.streams)
         return JSONResponse(knobs.model_dump())
 
     return Starlette(routes=[Route("/customers", count), Route("/knobs", set_knobs, methods=["PUT"])])

@@ -76,6 +76,12 @@ class Direction:
             self.knobs = self.knobs.changed_by({side.value.lower(): {"dead": False}})
             return release.pid or 0
 
+    async def drain_release(self, side: Side) -> int:
+        """End the long answers of a release in good order, so that their customers go where the weights send them;
+        how many there were. Raises NotAnswering."""
+        answer = await self._call(self._stage.ports.of(side), "POST", "/_drain")
+        return cast(dict[str, int], answer)["drained"]
+
     def _of(self, side: Side) -> ReleaseKnobs:
         return self.knobs.blue if side is Side.BLUE else self.knobs.green
 

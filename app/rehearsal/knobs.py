@@ -36,6 +36,8 @@ class BalancerKnobs(Knobset):
 
 class CustomerKnobs(Knobset):
     per_second: Annotated[int, Field(ge=0, le=1000)] = 60
+    streams: Annotated[int, Field(ge=0, le=50)] = 3
+    """Customers who each hold one long answer, on top of the requests."""
 
 
 class Knobs(Knobset):

@@ -38,6 +38,7 @@ class Ledger:
         self.failed = 0
         self.held_back = 0
         self._by_side: Counter[str] = Counter({"BLUE": 0, "GREEN": 0, "": 0})
+        self._held: Counter[str] = Counter()
         self._failures: deque[Failure] = deque(maxlen=REMEMBERED)
         self._seconds: deque[list[int]] = deque(maxlen=RATE_SECONDS + 2)
 
@@ -51,9 +52,13 @@ class Ledger:
     def answered(self, side: str) -> None:
         self._by_side[side] += 1
 
+    def hold(self, side: str, change: int) -> None:
+        """A customer's stream opened on a side (1) or ended (-1)."""
+        self._held[side] += change
+
     def fail(self, failure: Failure) -> None:
         self.failed += 1
-        if failure.status is None:
+        if failure.status is None and not failure.side:
             self._by_side[""] += 1
         self._failures.append(failure)
 
@@ -72,8 +77,8 @@ class Ledger:
             "per_second": self.per_second(),
             "by_side": dict(self._by_side),
             "held_back": self.held_back,
-            "held_blue": 0,
-            "held_green": 0,
+            "held_blue": self._held["BLUE"],
+            "held_green": self._held["GREEN"],
             "last_failure": str(newest) if newest else "",
             "failures": [asdict(failure) for failure in islice(reversed(self._failures), failures)],
             "failures_dropped": self.failed - min(len(self._failures), failures),

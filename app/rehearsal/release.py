@@ -21,6 +21,7 @@ from app.rehearsal.knobs import ReleaseKnobs
 from app.rehearsal.load import Ballast, Burner, ToyDatabase
 from app.rehearsal.release_metrics import ReleaseMetrics
 from app.rehearsal.release_page import page
+from app.rehearsal.streams import Streams
 from app.rehearsal.toys import RELEASES
 
 Scope = MutableMapping[str, Any]
@@ -44,6 +45,7 @@ class ToyRelease:
         self._database = ToyDatabase()
         self._ballast = Ballast()
         self._burner = Burner()
+        self._streams = Streams()
         self._metrics = ReleaseMetrics(self._database.peak, self._ballast.resident)
         self._page = page(side, release)
         self._identity = [
@@ -55,8 +57,11 @@ class ToyRelease:
         if scope["type"] != "http":
             return
         path: str = scope["path"]
-        if path == "/_knobs":
-            status, kind, body = await self._set_knobs(scope, receive)
+        if path == "/stream" and not self._knobs.unavailable:
+            await self._streams.serve([*self._identity, (b"content-type", b"text/plain")], receive, send)
+            return
+        if path.startswith("/_"):
+            status, kind, body = await self._inner(scope, receive)
         elif path == "/metrics":
             status, kind, body = 200, "text/plain; version=0.0.4", self._metrics.text()
         elif path == "/health":
@@ -89,10 +94,16 @@ class ToyRelease:
             return 200, "text/html; charset=utf-8", self._page
         return 200, JSON, json.dumps({"path": path, "served_by": self._release.version}).encode()
 
-    async def _set_knobs(self, scope: Scope, receive: Receive) -> Reply:
+    async def _inner(self, scope: Scope, receive: Receive) -> Reply:
+        """For the control process only: `PUT /_knobs` and `POST /_drain`."""
         given = dict(scope["headers"]).get(b"authorization", b"")
         if not hmac.compare_digest(given, b"Bearer " + self._token.encode()):
             return 401, JSON, b'{"error": "no token"}'
+        if scope["path"] == "/_drain":
+            return 200, JSON, json.dumps({"drained": self._streams.drain()}).encode()
+        return await self._set_knobs(receive)
+
+    async def _set_knobs(self, receive: Receive) -> Reply:
         try:
             self._knobs = ReleaseKnobs.model_validate_json(await _body(receive))
         except ValidationError as problem:

@@ -141,3 +141,33 @@ def test_weights_and_epoch_outlive_the_range_and_kill_9_ends_everything(tmp_path
         while any(is_alive(pid) for pid in pids) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert not any(is_alive(pid) for pid in pids)
+
+
+async def test_held_customers_stay_until_they_are_drained(the_range: RunningRange) -> None:
+    file = WeightsFile(the_range.folder)
+    async with the_range.api() as api:
+        (await api.patch("/knobs", json={"customers": {"streams": 5}})).raise_for_status()
+        assert await held(api, blue=5, green=0)
+        file.write(Weights(0, 100), file.read_epoch())
+        await asyncio.sleep(1.2)
+        assert await held(api, blue=5, green=0)
+        before = (await api.get("/customers?failures=0")).json()["failed"]
+        assert (await api.post("/releases/BLUE/drain")).json() == {"side": "BLUE", "drained": 5}
+        assert await held(api, blue=0, green=5)
+        assert (await api.get("/customers?failures=0")).json()["failed"] == before
+        (await api.patch("/knobs", json={"green": {"dead": True}})).raise_for_status()
+        await asyncio.sleep(0.3)
+        broken = [f for f in (await api.get("/customers")).json()["failures"] if f["connection"] == "stream"]
+        assert len(broken) >= 5
+        assert {f["side"] for f in broken[-5:]} == {"GREEN"}
+        assert (await api.post("/releases/YELLOW/drain")).status_code == 404
+    file.write(Weights(100, 0), file.read_epoch())
+
+
+async def held(api: httpx.AsyncClient, *, blue: int, green: int) -> bool:
+    for _ in range(60):
+        count = (await api.get("/customers?failures=0")).json()
+        if (count["held_blue"], count["held_green"]) == (blue, green):
+            return True
+        await asyncio.sleep(0.05)
+    return False
