@@ -13,6 +13,7 @@ from app.domain.plan import Plan
 from app.domain.sides import Side
 from app.eventlog.log import versions_of
 from app.metrics.views import ChartPoint, ChartView, MetricRow, MetricsPanel, Point, ReadingNow, Readings
+from app.web.figures import quantity, within
 from app.web.mission import HealthView
 
 SPAN_S = 900
@@ -175,11 +176,12 @@ async def panel(session: AsyncSession, deployment: Deployment, plan: Plan, now: 
 
 
 def decisions(plan: Plan, readings: Iterable[ReadingNow]) -> tuple[str, ...]:
-    """What the plan asks where something is critical: "GREEN, API response time: Continue or rollback?"."""
+    """What the plan asks where something is critical: "GREEN error rate 2.6 %: Continue or rollback?"."""
     return tuple(
-        f"{reading.side}, {plan.metric(reading.metric).title}: {plan.metric(reading.metric).decision}"
+        f"{reading.side} {within(metric.title)} {quantity(reading.value, metric.unit)}: {metric.decision}"
         for reading in readings
         if reading.verdict is Verdict.CRITICAL
+        for metric in (plan.metric(reading.metric),)
     )
 
 

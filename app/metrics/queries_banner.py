@@ -11,7 +11,7 @@ from app.domain.operations import Kind
 from app.domain.plan import Metric, Plan
 from app.domain.sides import Side
 from app.metrics.views import MetricRow, ReadingNow, WallBanner
-from app.web.figures import age, quantity
+from app.web.figures import age, quantity, within
 from app.web.mission import TrafficView
 
 Aside = tuple[str, str]
@@ -69,7 +69,7 @@ def _rollback_running(facts: Facts) -> WallBanner | None:
     if blue == 100:
         seen = "All traffic is on BLUE. The checks are running."
     is_late = (facts.now - operation.clicked_at).total_seconds() > within_s
-    aside = ("Not verified in time", "escalated") if is_late else ("To be verified in", f"{within_s:g} s")
+    aside = ("Not verified in time", "escalated") if is_late else None
     return WallBanner(
         "crit",
         "ROLLBACK RUNNING",
@@ -209,8 +209,3 @@ def _who(facts: Facts) -> Aside | None:
     if facts.state not in AFTER_SWITCH_BEGAN or facts.state is State.ROLLING_BACK:
         return None
     return ("DevOps or project manager", "can roll back now")
-
-
-def within(title: str) -> str:
-    """A title inside a sentence: "Error rate" → "error rate", "API response time" as it is."""
-    return title if title[:2].isupper() else title[:1].lower() + title[1:]

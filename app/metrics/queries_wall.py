@@ -112,7 +112,7 @@ def _traffic_note(traffic: TrafficView, agreeing: int, asked: int) -> str:
         return f"0 of {asked} probes got an answer."
     if traffic.set_blue is None:
         return "The weights are not known."
-    return f"{agreeing} of {asked} probes agree."
+    return "" if agreeing == asked else f"{agreeing} of {asked} probes agree."
 
 
 async def _customers(session: AsyncSession, target: str, zero: datetime | None, now: datetime) -> CustomersCard:
@@ -126,8 +126,8 @@ async def _customers(session: AsyncSession, target: str, zero: datetime | None, 
     requests, failed = newest[0] - base[0], newest[1] - base[1]
     failed_lately = newest[1] - lately[1] if lately <= newest else newest[1]
     if failed_lately:
-        return CustomersCard(failed, requests, f"{since} · {failed_lately:,} in the last minute", "crit")
-    return CustomersCard(failed, requests, f"{since} · none in the last minute" if failed else since, "ok")
+        return CustomersCard(failed, requests, f"{failed_lately:,} in the last minute", "crit")
+    return CustomersCard(failed, requests, "none in the last minute" if failed else since)
 
 
 async def _count_at(session: AsyncSession, target: str, moment: datetime) -> tuple[int, int] | None:

@@ -20,11 +20,10 @@ from app.domain.sides import Side
 from app.eventlog.log import SYSTEM, Entry, Severity, append, notify, touch
 from app.metrics.commands import PostedReading, store, sweep
 from app.metrics.queries import in_service, latest_of
-from app.metrics.queries_banner import within
 from app.metrics.views import ReadingNow, Readings
 from app.ports.metrics import MetricsSource, Sample
 from app.ports.traffic import ProviderError
-from app.web.figures import plain, quantity
+from app.web.figures import plain, quantity, within
 
 log = structlog.get_logger()
 
@@ -283,17 +282,17 @@ def _entry(plan: Plan, side: Side, grade: Grade, readings: Sequence[ReadingNow])
 
 
 def _sentence(plan: Plan, side: Side, grade: Grade, readings: Sequence[ReadingNow]) -> str:
-    """ "GREEN error rate is CRITICAL: 2.6 %, above 1 %"."""
+    """ "CRITICAL on GREEN: error rate 2.6 % (above 1 %)"."""
     metrics = [plan.metric(reading.metric) for reading in readings]
-    names = ", ".join(within(metric.title) for metric in metrics)
-    verb = "is" if len(metrics) == 1 else "are"
+    names = [within(metric.title) for metric in metrics]
     if grade == "unknown":
-        return f"{side} {names} {verb} UNKNOWN: no reading to rely on for two periods"
-    values = ", ".join(quantity(each.figure, metric.unit) for each, metric in zip(readings, metrics, strict=True))
-    if grade == "critical":
-        limits = ", ".join(quantity(metric.critical, metric.unit) for metric in metrics)
-        return f"{side} {names} {verb} CRITICAL: {values}, above {limits}"
-    return f"{side} {names} {verb} no longer critical or unknown: {values}"
+        return f"UNKNOWN on {side}: {', '.join(names)}; no reading to rely on for two periods"
+    values = [quantity(each.figure, metric.unit) for each, metric in zip(readings, metrics, strict=True)]
+    found = [f"{name} {value}" for name, value in zip(names, values, strict=True)]
+    if grade == "fine":
+        return f"No longer critical or unknown on {side}: {', '.join(found)}"
+    limits = [f"(above {quantity(metric.critical, metric.unit)})" for metric in metrics]
+    return f"CRITICAL on {side}: {', '.join(f'{value} {limit}' for value, limit in zip(found, limits, strict=True))}"
 
 
 # ── idle sides ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -58,7 +58,8 @@ function showBanner(silence) {
   if (banner.hidden) return;
   const wait = down ? Math.max(0, Math.ceil((down.retryAt - Date.now()) / 1_000)) : 0;
   const trying = down ? (wait ? `Trying again in ${wait} s (attempt ${down.attempt + 1}).` : "Trying now.") : "Waiting for the server.";
-  const title = `STALE: no connection for ${Math.max(5, Math.round(silence))}\u00a0s. What you see is from ${truth()}.`;
+  const since = `${Math.max(5, Math.round(silence))}\u00a0s`;
+  const title = "wall" in root.dataset ? `STALE: last update ${truth()}, ${since} ago` : `STALE: no connection for ${since}. What you see is from ${truth()}.`;
   const text = "wall" in root.dataset ? `Numbers are old. ${trying}` : `${trying} Votes, “Proceed” and the switch are locked until the page is current. Rollback is never locked.`;
   for (const [id, words] of [["stale-title", title], ["stale-text", text]]) {
     const box = document.getElementById(id);

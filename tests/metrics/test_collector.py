@@ -157,7 +157,7 @@ async def test_critical_becomes_an_event_once_and_its_end_another(
     await turn(3)
     (critical,) = await events(database, deployment)
     assert (critical.kind, critical.severity) == ("metrics.reading.critical", "crit")
-    assert critical.text == "BLUE error rate is CRITICAL: 7.9\u00a0%, above 1\u00a0%"
+    assert critical.text == "CRITICAL on BLUE: error rate 7.9\u00a0% (above 1\u00a0%)"
     source.values[Side.BLUE]["error_rate"] = 0.02
     await turn(RECOVERED_AFTER - 1)
     assert len(await events(database, deployment)) == 1
@@ -183,7 +183,7 @@ async def test_a_side_that_goes_dark_is_one_event_and_not_five(
     (event,) = await events(database, deployment)
     assert event.kind == "metrics.reading.unknown"
     assert len(event.payload["metrics"]) == 5
-    assert event.text.startswith("BLUE API response time, error rate,")
+    assert event.text.startswith("UNKNOWN on BLUE: API response time, error rate,")
 
 
 async def test_an_idle_side_tells_nothing_until_it_serves(
