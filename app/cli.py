@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +36,9 @@ def up(
 def serve(
     host: str = "127.0.0.1",
     port: int = 8400,
-    with_worker: Annotated[bool, typer.Option("--with-worker", help="Start one worker beside the web process.")] = False,
+    with_worker: Annotated[
+        bool, typer.Option("--with-worker", help="Start one worker beside the web process.")
+    ] = False,
 ) -> None:
     """Serve the web pages; settings come from the environment (docs/live.md)."""
     import subprocess
@@ -78,6 +81,20 @@ def drill(
     raise typer.Exit(run_drill(fault=fault, data=data, customers=customers))
 
 
+@app.command()
+def deploy(
+    plan_file: Path,
+    roster: Annotated[Path, typer.Option(help="YAML: position → list of sign-in names.")],
+    start: Annotated[datetime, typer.Option(help="Planned start, local time of the plan's zone.")],
+) -> None:
+    """Create a live deployment of a plan with its roster."""
+    from app.seed import deploy_live
+
+    text = plan_file.read_text(encoding="utf-8")
+    created = asyncio.run(deploy_live(from_env(), text, plan_file.name, roster.read_text(encoding="utf-8"), start))
+    typer.echo(f"Deployment {created} is open: /d/{created}")
+
+
 @admin.command("create")
 def create_admin(login: str, name: str) -> None:
     """Create the first administrator of a live installation; asks for a password."""
@@ -112,7 +129,9 @@ def verify_log() -> None:
         async with database.session() as session:
             for chain, length in (await session.execute(select(EventChain.chain, EventChain.seq))).tuples():
                 first_bad = await verify_chain(session, chain)
-                typer.echo(f"chain {chain}: {f'first bad row {first_bad}' if first_bad else f'verified, {length} lines'}")
+                typer.echo(
+                    f"chain {chain}: {f'first bad row {first_bad}' if first_bad else f'verified, {length} lines'}"
+                )
                 bad += first_bad is not None
         await database.aclose()
         return bad

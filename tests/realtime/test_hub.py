@@ -1,6 +1,7 @@
 """NOTIFY reaches the streams it concerns; slow ones are dropped; a lost PostgreSQL ends in a resync."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
@@ -47,7 +48,8 @@ async def test_a_lost_connection_ends_in_a_resync(hub: Hub, committed_db: Databa
     async with committed_db.session() as session:
         await session.execute(
             text(
-                "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%' and pid <> pg_backend_pid()"
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where query ilike 'listen%' and pid <> pg_backend_pid()"
             )
         )
     assert (await _next(subscription))["kind"] == "resync"
