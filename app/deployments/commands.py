@@ -222,7 +222,7 @@ async def grant_rollback(session: AsyncSession, deployment: Deployment, plan: Pl
         .where(RosterSeat.deployment_id == deployment.id, Person.is_disabled.is_(False))
     )
     names: list[str] = []
-    for seat, person in rows.tuples():
+    for seat, person in rows:
         if "rollback" not in capabilities_of(plan, frozenset({seat.position}), is_admin=False):
             continue
         statement = insert(RollbackGrant).values(

@@ -25,6 +25,10 @@ def listed(words: Sequence[str]) -> str:
     return ", ".join(words) if len(words) < 2 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
+def possessive(title: str) -> str:
+    return f"{title}’" if title.endswith("s") else f"{title}’s"
+
+
 def change_words(plan: Plan, difference: Difference) -> tuple[str, str, str]:
     """What changed, before and after, as the board shows it."""
     before, after = difference.before, difference.after
@@ -83,7 +87,7 @@ def missing_words(plan: Plan, line: VoteLine, *, is_yours: bool, repeats: Sequen
         case VoteState.OUTDATED:
             return f"{'You' if is_yours else title} must vote again: {_what_changed(line)} changed."
         case VoteState.EXPIRED:
-            return f"{'Your' if is_yours else title + chr(8217) + 's'} GO has expired."
+            return f"{'Your' if is_yours else possessive(title)} GO has expired."
         case VoteState.GO:
             return f"{listed(repeats)} gave more than one vote."
 

@@ -119,7 +119,7 @@ async def versions_of(session: AsyncSession, deployment_id: int) -> dict[str, in
     rows = await session.execute(
         select(TopicVersion.topic, TopicVersion.version).where(TopicVersion.deployment_id == deployment_id)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def event_hash(event: Event) -> bytes:

@@ -10,7 +10,7 @@ from app.deployments.commands import apply, database_now, lock
 from app.domain.deployments import WORDS, Change, State
 from app.domain.errors import Rejected
 from app.domain.plan import Plan, SignoffGate
-from app.domain.signoff_words import change_words, listed
+from app.domain.signoff_words import change_words, listed, possessive
 from app.domain.signoffs import (
     Binding,
     GateVerdict,
@@ -129,7 +129,7 @@ async def note_outdated(
     outdated = newly_outdated(await standing_votes(session, deployment), before, after)
     if not outdated:
         return
-    titles = [f"{plan.position(vote.position).title}'s GO" for vote, _ in outdated]
+    titles = [f"{possessive(plan.position(vote.position).title)} GO" for vote, _ in outdated]
     changed = "; ".join(change_words(plan, difference)[0] for difference in outdated[0][1])
     entry = Entry(
         "signoffs.outdated",
@@ -149,14 +149,16 @@ async def expire_votes(session: AsyncSession, deployment_id: int, plan: Plan) ->
         return 0
     now = await database_now(session)
     rows = await session.scalars(
-        _standing(deployment).where(Signoff.verdict == Verdict.GO.value, Signoff.expires_at <= now)
+        _standing(deployment)
+        .where(Signoff.verdict == Verdict.GO.value, Signoff.expires_at <= now)
+        .order_by(Signoff.cast_at)
     )
     expired = rows.all()
     for row in expired:
         row.ended_at, row.end_reason = now, "expired"
     await session.flush()
     if expired:
-        titles = [f"{plan.position(row.position).title}'s GO" for row in expired]
+        titles = [f"{possessive(plan.position(row.position).title)} GO" for row in expired]
         lifetime = round(_questions(plan).lifetime_s / 60)
         text = f"{listed(titles)} expired after {lifetime} min"
         await append(session, deployment.id, Entry("signoffs.expired", text, ("signoffs",), severity="warn"), SYSTEM)
