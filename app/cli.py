@@ -98,7 +98,7 @@ def deploy(
 @admin.command("create")
 def create_admin(login: str, name: str) -> None:
     """Create the first administrator of a live installation; asks for a password."""
-    from app.accounts.commands import create_first_admin
+    from app.accounts.commands_people import create_first_admin
     from app.db.engine import Database, make_engine
 
     password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)

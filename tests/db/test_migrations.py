@@ -55,6 +55,6 @@ def test_the_application_cannot_change_the_log(postgres: EmbeddedPostgres, state
 
 def test_the_application_cannot_change_the_schema(postgres: EmbeddedPostgres) -> None:
     engine = sa.create_engine(postgres.url("template_gonogo", "app"))
-    with engine.connect() as connection, pytest.raises(ProgrammingError, match="permission denied|must be owner"):
+    with engine.connect() as connection, pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
         connection.execute(sa.text("alter table event add column hole text"))
     engine.dispose()

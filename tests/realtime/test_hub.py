@@ -12,7 +12,7 @@ from app.realtime.hub import QUEUE_LIMIT, Hub, Subscription
 
 
 @pytest.fixture
-async def hub(database_url: str):
+async def hub(database_url: str) -> AsyncIterator[Hub]:
     found = Hub(database_url)
     await found.start()
     yield found
