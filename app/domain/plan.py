@@ -33,25 +33,32 @@ Panel = Literal["votes", "checklist", "traffic", "metrics", "customers", "team",
 
 
 class Node(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class ReleaseSpec(Node):
     version: Line
+    """How people call it."""
     digest: Digest
+    """Of the artifact: `sha256:` and 64 hex digits."""
 
 
 class Releases(Node):
     blue: ReleaseSpec
+    """The old release, to which a rollback goes back."""
     green: ReleaseSpec
+    """The new one."""
 
 
 class Identity(Node):
     """How a release says who it is: a response header that carries its digest, or a path and a JSON field there."""
 
     header: str | None = None
+    """Response header that carries the release's digest."""
     path: str = "/"
+    """Where `field` is read."""
     field: str | None = None
+    """Field of the JSON answer at `path` that carries the digest."""
 
 
 class SmokeTest(Node):
@@ -59,36 +66,48 @@ class SmokeTest(Node):
     title: Line
     method: Literal["GET", "HEAD"] = "GET"
     path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=500)]
+    """Asked through the public address."""
     status: int = 200
     contains: str | None = None
+    """Text that the body must hold."""
     within_ms: int = 2000
+    """The answer must be there by then."""
 
 
 class ProbeSpec(Node):
     """Requests a second through the public address, during an operation and at rest, and the proof of arrival."""
 
     operation_rate: Annotated[int, Field(ge=10, le=500)] = 200
+    """Requests a second while traffic moves."""
     rest_rate: Annotated[int, Field(ge=1, le=50)] = 4
+    """Requests a second otherwise."""
     window: Annotated[int, Field(ge=20, le=1000)] = 100
+    """So many probes in a row from the wanted side prove that all traffic arrived."""
     span_s: Seconds = 0.5
+    """The least time that these must span."""
 
 
 class TargetSpec(Node):
     """A place where traffic is steered. The site binds the key to a real balancer; the plan never names one."""
 
     key: Key
+    """What site.yaml binds to a balancer."""
     title: Line
     identity: Identity
     probes: ProbeSpec = ProbeSpec()
     smoke_tests: tuple[SmokeTest, ...] = ()
+    """Requests that must succeed after a switch and a rollback."""
     not_undone: tuple[Line, ...] = ()
     """What a rollback will not undo (point of no return)."""
 
 
 class Duties(Node):
     before: tuple[Line, ...] = ()
+    """Before the deployment."""
     during: tuple[Line, ...] = ()
+    """While it runs."""
     after: tuple[Line, ...] = ()
+    """When it is over."""
 
 
 class Position(Node):
@@ -96,12 +115,18 @@ class Position(Node):
 
     key: Key
     title: Line
+    """As people are called on the day."""
     short: Annotated[str, StringConstraints(min_length=1, max_length=12)]
+    """For small marks on the board."""
     mission: str = ""
+    """What the position is for, in one line."""
     seats: Annotated[int, Field(ge=1, le=20)] = 1
+    """How many people may hold it."""
     capabilities: tuple[Capability, ...]
+    """What it may do. The right to answer a question comes from the question."""
     duties: Duties = Duties()
     panels: tuple[Panel, ...] = ()
+    """What its home page shows, in this order."""
 
 
 class Question(Node):
@@ -109,13 +134,18 @@ class Question(Node):
 
     key: Key
     position: Key
+    """Who answers it; each question another position."""
     text: Line
+    """As it stands on the board."""
 
 
 class SignoffGate(Node):
     questions: tuple[Question, ...]
+    """All must be GO."""
     lifetime_s: Seconds = 3600
+    """A vote stands that long, unless what it was given for changes."""
     opens_before_s: Seconds = 1800
+    """How long before the planned time votes can be cast."""
     expires_after_s: Seconds = 3600
     """A gate that waits this long after the planned start turns into a hold by itself."""
 
@@ -124,7 +154,9 @@ class ChecklistItem(Node):
     key: Key
     text: Line
     owner: Key
+    """The position that ticks it, or answers for the machine."""
     evidence: Literal["required", "optional"] = "optional"
+    """Whether it can be ticked without saying what shows it."""
     check: Literal["green_running", "blue_running", "monitoring_live", "team_present"] | None = None
     """Named: the item is checked by machine and no person ticks it."""
 
@@ -133,6 +165,7 @@ class Checklist(Node):
     key: Key
     title: Line
     when: Line
+    """In words: "1 hour before"."""
     items: tuple[ChecklistItem, ...]
 
 
@@ -140,14 +173,22 @@ class Metric(Node):
     """A critical metric. Values above `warning` and `critical` are bad; `target` is where it should stand."""
 
     key: Key
+    """As the metrics source calls it."""
     title: Line
     unit: Annotated[str, StringConstraints(max_length=12)]
+    """ms, %, or empty for a count."""
     statistic: Line
+    """In words: "p95", "of all requests"."""
     target: float
+    """Where it should stand."""
     warning: float
+    """Above it is a WARNING."""
     critical: float
+    """Above it is CRITICAL."""
     decision: Line = "Continue or rollback?"
+    """What to decide when it is critical."""
     every_s: Seconds = 2
+    """How often it is read."""
     minimum_samples: Annotated[int, Field(ge=0)] = 0
     """Fewer observations than this behind a value, and the reading is UNKNOWN."""
 
@@ -156,13 +197,22 @@ class Trigger(Node):
     key: Key
     title: Line
     kind: Literal["metric", "alert", "probe", "button"]
+    """`metric`: a value above a limit; `probe`: failing smoke tests; `alert`: an alert arrives; `button`: a person
+    presses the guard."""
     metric: Key | None = None
+    """For kind `metric`."""
     above: float | None = None
+    """For kind `metric`: the limit, in the metric's unit."""
     sustained_s: float = 0
+    """For kind `metric`: how long it must last."""
     coverage: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """So much of the expected samples must be there to call it sustained."""
     breach_share: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """So much of them must be in breach."""
     failing_checks: Annotated[int, Field(ge=1)] = 2
+    """Without `sustained_s`: so many failing checks in a row."""
     mode: Literal["automatic", "recommend"] = "automatic"
+    """`automatic` rolls back after a visible countdown; `recommend` only says so."""
     smoke_tests: tuple[Key, ...] = ()
     """For kind `probe`: the smoke tests of a target that are repeated; one of them failing counts."""
 
@@ -189,12 +239,15 @@ class StripCheck(Node):
         "ready_to_watch",
     ]
     title: Line
+    """The line as it stands on the page."""
 
 
 class StripStage(Node):
     at_s: int
+    """Seconds from the switch; −5 is before it."""
     title: Line
     checks: tuple[StripCheck, ...]
+    """In the order of the page."""
 
 
 class Criterion(Node):
@@ -210,37 +263,53 @@ class Criterion(Node):
         "customers_served",
     ]
     title: Line
+    """As a question: "Health checks pass?"."""
     below: float | None = None
+    """The limit, for `error_rate` and `response_time`."""
 
 
 class RollbackSpec(Node):
     within_s: Seconds = 30
+    """All criteria must be YES by then; each other one escalates."""
     criteria: tuple[Criterion, ...]
+    """What tells that a rollback succeeded."""
 
 
 class DecisionAnswer(Node):
     answer: Literal["continue", "watch", "escalate", "rollback"]
     when: Line
+    """In which case to give it: "Minor warning?"."""
     text: Line
+    """What it means: "Continue, but watch closely"."""
 
 
 class DecisionPoint(Node):
     minute: Annotated[int, Field(ge=0)]
+    """Minutes after the switch."""
     question: Line
+    """What is asked."""
     answers: tuple[DecisionAnswer, ...]
+    """What can be answered."""
     position: Key
+    """Who must answer."""
     deputy_after_s: Seconds = 60
+    """Silence that long asks the deputy."""
     leader_after_s: Seconds = 60
+    """Then that long, the leader."""
     escalate_after_s: Seconds = 60
+    """Then that long, everybody sees whom to call."""
 
 
 class CanaryStep(Node):
     percent: Annotated[int, Field(ge=1, le=100)]
+    """Share of GREEN."""
     dwell_s: Seconds
+    """How long it stays there."""
 
 
 class TimelineMark(Node):
     at_s: Annotated[float, Field(ge=0)]
+    """From the start of the phase."""
     text: Line
 
 
@@ -248,8 +317,11 @@ class Schedule(Node):
     """When a phase is planned, in the plan's time zone. `day` is an ISO date or empty (a date to be set)."""
 
     day: str = ""
+    """ISO date, or empty for a day to be set."""
     time: str = ""
+    """Time of day with 24 hours: "14:00"."""
     advice: str = ""
+    """In words: "best on a Friday"."""
 
 
 class Action(Node):
@@ -258,37 +330,57 @@ class Action(Node):
     key: Key
     title: Line
     kind: Literal["script", "task", "switch", "rollback", "canary"] = "task"
+    """`script`: a worker runs it; `task`: a person does it; the others move traffic."""
     command: tuple[str, ...] = ()
+    """A list of arguments, never a shell line."""
     position: Key | None = None
+    """Who does it or answers for it."""
     success_signals: tuple[Line, ...] = ()
+    """What its output holds when all is well."""
     failure_signals: tuple[Line, ...] = ()
+    """What its output holds when it failed."""
     on_failure: str = ""
+    """What to do then."""
 
 
 class Phase(Node):
     key: Key
     number: Annotated[str, StringConstraints(pattern=r"^\d{1,2}[A-Z]?$")]
+    """As people call it: "4", "4B"."""
     title: Line
     kind: Literal["steps", "canary", "blue_green", "rollback", "monitoring", "decommission"]
+    """`blue_green` is the one that switches production; a plan has exactly one."""
     duration_s: Seconds
     lead: tuple[Key, ...]
+    """The positions that lead it."""
     schedule: Schedule = Schedule()
     checklist: Key | None = None
+    """To be done before it."""
     signoffs: SignoffGate | None = None
+    """The go/no-go board before its switch."""
     target: Key | None = None
+    """Where it moves traffic."""
     strip: tuple[StripStage, ...] = ()
+    """The switch, second by second."""
     rollback: RollbackSpec | None = None
+    """What a rollback must reach."""
     decisions: tuple[DecisionPoint, ...] = ()
+    """When somebody must decide after the switch."""
     canary: tuple[CanaryStep, ...] = ()
+    """Shares of GREEN, growing to 100."""
     timeline: tuple[TimelineMark, ...] = ()
+    """What is planned when."""
     actions: tuple[Action, ...] = ()
+    """The work, in order."""
     after: tuple[Line, ...] = ()
+    """What is done when it is over."""
 
 
 class Contact(Node):
     key: Key
     title: Line
     phone: str = ""
+    """For click-to-call."""
     email: str = ""
 
 
@@ -297,6 +389,7 @@ class Channel(Node):
     title: Line
     kind: Literal["slack", "zoom", "status_page", "dashboard", "email", "place"]
     address: str = ""
+    """A link with https://, or words."""
 
 
 class Plan(Node):
@@ -304,17 +397,25 @@ class Plan(Node):
 
     schema_version: Literal[1] = 1
     key: Key
+    """Name of the plan, for files and hashes."""
     title: Line
+    """What is deployed."""
     organisation: Line
     mission: str = ""
+    """What the day is for, in one sentence."""
     timezone: Line
+    """IANA name; all times of day are local to it."""
     releases: Releases
     positions: tuple[Position, ...]
     targets: tuple[TargetSpec, ...]
+    """Places where traffic is steered."""
     metrics: tuple[Metric, ...]
+    """The critical metrics, watched for BLUE and GREEN."""
     triggers: tuple[Trigger, ...] = ()
+    """When to roll back; each by itself is enough."""
     checklists: tuple[Checklist, ...] = ()
     phases: tuple[Phase, ...]
+    """In the order of the day."""
     contacts: tuple[Contact, ...] = ()
     channels: tuple[Channel, ...] = ()
     rules: tuple[Line, ...] = ()
