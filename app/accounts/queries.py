@@ -74,7 +74,7 @@ async def people(session: AsyncSession, viewer: Viewer) -> PeopleView:
         .outerjoin(last, last.c.person_id == Person.id)
         .order_by(Person.is_disabled, func.lower(Person.name), Person.id)
     )
-    found = tuple(_person_row(person, count, at) for person, count, at in rows.tuples())
+    found = tuple(_person_row(person, count, at) for person, count, at in rows.all())
     return PeopleView(found, viewer.person_id, viewer.now)
 
 

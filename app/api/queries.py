@@ -31,10 +31,11 @@ async def found(session: AsyncSession, deployment_id: int) -> tuple[Deployment, 
         .join(PlanVersion, PlanVersion.id == Deployment.plan_version_id)
         .where(Deployment.id == deployment_id)
     )
-    row = (await session.execute(statement)).tuples().one_or_none()
+    row = (await session.execute(statement)).one_or_none()
     if row is None:
         raise NotFound("There is no such deployment.")
-    return row
+    deployment, version = row
+    return deployment, version
 
 
 async def deployments(session: AsyncSession, machine: Machine, *, before: int | None, limit: int) -> DeploymentsOut:
@@ -43,7 +44,7 @@ async def deployments(session: AsyncSession, machine: Machine, *, before: int | 
         statement = statement.where(Deployment.id == machine.deployment_id)
     if before is not None:
         statement = statement.where(Deployment.id < before)
-    rows = (await session.execute(statement.order_by(Deployment.id.desc()).limit(limit + 1))).tuples().all()
+    rows = (await session.execute(statement.order_by(Deployment.id.desc()).limit(limit + 1))).all()
     items = [deployment_out(row, version) for row, version in rows[:limit]]
     return DeploymentsOut(items=items, next_before=items[-1].id if len(rows) > limit else None)
 
