@@ -72,9 +72,11 @@ class Child:
     def wait_ready(self, within: float = READY_WITHIN) -> None:
         """Raises ChildFailed."""
         deadline = time.monotonic() + within
-        while not (self._ready is None or self._ready()):
+        while True:
             if not self.is_running:
                 raise ChildFailed(f"{self.name} ended with {self.exit_code}. Its last words:\n{last_lines(self.log)}")
+            if self._ready is None or self._ready():
+                return
             if time.monotonic() > deadline:
                 raise ChildFailed(
                     f"{self.name} was not ready within {within:g} s. Its last words:\n{last_lines(self.log)}"

@@ -127,6 +127,13 @@ class Installation:
         not running."""
         return self._workers[number - 1].kill()
 
+    def kill_range(self) -> int:
+        """SIGKILL its control process, as a fault, which takes releases, balancer and customers along; all of them
+        are started again. The process id it had."""
+        if self._range is None:
+            raise ChildFailed("This installation is not started.")
+        return self._range.kill()
+
     def kill_web(self) -> int:
         """SIGKILL, as a fault; the process id it had."""
         if self._web is None:
@@ -156,7 +163,7 @@ class Installation:
         """Data folder, its lock, what an earlier one left, ports, environment."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.data_dir.chmod(0o700)
-        stack.enter_context(lock(self.data_dir / "installation.lock", patience=3))
+        self._lock(stack)
         if count := orphans.end(self.data_dir):
             self._say(f"recovery    ended {count} processes that an earlier start left behind")
         self._shorten_logs()
@@ -166,6 +173,16 @@ class Installation:
             self._say(f"port        {self.base_port} is taken by somebody else; this one uses {self._ports.web}")
         kept = {name: value for name, value in os.environ.items() if not name.startswith("GONOGO_")}
         self._base = {**kept, "PYTHONUNBUFFERED": "1", orphans.MARK: str(self.data_dir)}
+
+    def _lock(self, stack: contextlib.ExitStack) -> None:
+        """One installation a data folder; one that is ending gets three seconds."""
+        try:
+            stack.enter_context(lock(self.data_dir / "installation.lock", patience=3))
+        except AlreadyLocked as problem:
+            raise StartFailed(
+                f"It runs already with the data in {self.data_dir}. Use or stop that one; "
+                "a second one beside it needs a folder of its own: GONOGO_DATA=/another/folder make run"
+            ) from problem
 
     def _start_postgres(self, stack: contextlib.ExitStack) -> None:
         began = time.monotonic()
@@ -197,7 +214,7 @@ class Installation:
         stack.callback(_stop_together, product)
         for child in product:
             child.launch()
-        for child in product:
+        for child in [*product, *self._workers]:  # a worker that cannot run has ended by the time web is ready
             child.wait_ready()
         if self._range is None:
             return

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from app.rehearsal import orphans
 from app.rehearsal.leftovers import Leftovers
-from app.rehearsal.supervisor import Installation, StartFailed
+from app.rehearsal.supervisor import Installation, StartFailed, answers
 
 pytestmark = pytest.mark.range
 
@@ -88,9 +88,18 @@ def test_a_killed_postgres_comes_back(installation: Installation) -> None:
     assert installation.postgres.execute("select 1", "gonogo") == [(1,)]
 
 
+def test_a_killed_range_comes_back(installation: Installation) -> None:
+    ready = answers(f"http://127.0.0.1:{installation.ports.control}/healthz")
+    assert ready()
+    installation.kill_range()
+    assert not ready()
+    assert until(ready, 15)
+    assert answers(installation.public_url)()
+
+
 def test_a_second_one_in_the_same_folder_is_refused(installation: Installation) -> None:
     second = Installation(installation.data_dir, base_port=22100, quiet=True, web=False, workers=0)
-    with pytest.raises(StartFailed, match="Another process uses"):
+    with pytest.raises(StartFailed, match="It runs already"):
         second.start()
     assert installation.postgres.is_running
 
