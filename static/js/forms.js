@@ -73,7 +73,8 @@ function answered(event) {
 function swapped(event) {
   const { ctx } = event.detail;
   if (!(ctx.sourceEvent?.target instanceof HTMLFormElement)) return;
-  const target = document.getElementById(ctx.target?.id ?? "");
+  // hx-status gives a selector, hx-target an element; and morphing may have put another element in its place.
+  const target = typeof ctx.target === "string" ? document.querySelector(ctx.target) : document.getElementById(ctx.target?.id ?? "");
   const wrong = target?.querySelector('[aria-invalid="true"]');
   if (wrong) return wrong.focus();
   if (target?.id === "notice") {

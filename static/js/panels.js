@@ -3,8 +3,11 @@
 const known = {};
 const busy = new Set();
 const tries = new Map();
+const since = new Map();
 const AGAIN_MS = 300;
-const MOST_TRIES = 6;
+const QUICK_TRIES = 6;
+const SLOW_MS = 5_000;
+const OLD_MS = 2_000;
 
 function isBehind(panel) {
   const topics = panel.dataset.topic.split(" ");
@@ -22,7 +25,7 @@ export const isCurrent = () => behind().every(isHeld) && busy.size === 0;
 
 export function refresh() {
   for (const panel of behind()) {
-    if (busy.has(panel.id) || isHeld(panel) || (tries.get(panel.id) ?? 0) >= MOST_TRIES) continue;
+    if (busy.has(panel.id) || isHeld(panel) || (tries.get(panel.id) ?? 0) >= QUICK_TRIES) continue;
     busy.add(panel.id);
     htmx.trigger(panel, "refresh");
   }
@@ -36,7 +39,7 @@ function answered(event) {
     tries.delete(panel.id);
     return;
   }
-  // Still behind: the database's answer was older than its news, or it failed. Again, but not for ever.
+  // Still behind: the database's answer was older than its news, or it failed. Again, then at a slower pace.
   const count = (tries.get(panel.id) ?? 0) + 1;
   tries.set(panel.id, count);
   setTimeout(refresh, AGAIN_MS * count);
@@ -50,10 +53,25 @@ function learn(versions) {
   refresh();
 }
 
+/** A panel that stays behind says so itself: nothing old may look like the truth. */
+function mark() {
+  const late = behind().filter((panel) => !isHeld(panel));
+  for (const id of since.keys()) if (!late.some((panel) => panel.id === id)) since.delete(id);
+  for (const panel of late) {
+    if (!since.has(panel.id)) since.set(panel.id, performance.now());
+    if (performance.now() - since.get(panel.id) > OLD_MS) panel.toggleAttribute("data-behind", true);
+  }
+}
+
 document.addEventListener("live:hello", (event) => {
   busy.clear();
   learn(event.detail.versions ?? {});
 });
 document.addEventListener("live:changed", (event) => learn(event.detail));
 document.addEventListener("htmx:finally:request", answered);
+setInterval(mark, 500);
+setInterval(() => {
+  tries.clear();
+  if (!document.documentElement.hasAttribute("data-stale")) refresh();
+}, SLOW_MS);
 document.addEventListener("toggle", (event) => { if (!event.target.open) refresh(); }, true);
