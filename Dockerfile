@@ -9,7 +9,7 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GONOGO_DAT
 RUN useradd --uid 10001 --create-home gonogo && mkdir /data && chown gonogo /data
 COPY --from=build /venv /venv
 WORKDIR /app
-COPY pyproject.toml README.md alembic.ini ./
+COPY pyproject.toml README.md ./
 COPY app app
 COPY templates templates
 COPY static static

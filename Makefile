@@ -31,8 +31,8 @@ drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-s
 	@exec setpriv --pdeathsig TERM -- "$(BIN)/gonogo" drill $(DRILL) $(ARGS)
 
 lock: environment-dev ## Lock the dependencies again, with hashes (needs uv: pip install uv)
-	@uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 requirements.in -o requirements.lock
-	@uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 -c requirements.lock requirements-dev.in -o requirements-dev.lock
+	@uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml -o requirements.lock
+	@uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove environment, caches and the rehearsal's data
 	@rm -rf .venv .gonogo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info

@@ -7,7 +7,7 @@ from app.config import ROOT
 
 
 def alembic_config(owner_url: str) -> Config:
-    config = Config(str(ROOT / "alembic.ini"))
+    config = Config(str(ROOT / "migrations" / "alembic.ini"))
     config.set_main_option("script_location", str(ROOT / "migrations"))
     config.attributes["url"] = owner_url
     return config
