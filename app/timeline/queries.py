@@ -69,6 +69,12 @@ async def lines(session: AsyncSession, scope: Scope, choice: Choice) -> ListView
     )
 
 
+async def newest(session: AsyncSession, scope: Scope, limit: int) -> tuple[Line, ...]:
+    """The newest lines, for a panel of another page."""
+    wanted = select(Event).where(Event.chain == scope.id).order_by(Event.seq.desc()).limit(limit)
+    return tuple(_line(event, scope) for event in await session.scalars(wanted))
+
+
 def _filter(show: Show) -> ColumnElement[bool]:
     family = func.split_part(Event.kind, ".", 1)
     match show:
