@@ -72,6 +72,21 @@ function typed(event) {
   for (const open of document.querySelectorAll("[data-guard][open]")) close(open, "Cover closed. Nothing was pressed.");
 }
 
+/** The press was taken: the cover closes, so that the guard can show what became of it. */
+function answered(event) {
+  const { ctx } = event.detail;
+  const guard = ctx.sourceElement.closest?.("[data-guard]");
+  if (guard?.open && (ctx.response.status < 400 || ctx.response.status === 409)) close(guard, ctx.response.status < 400 ? "Sent." : "");
+}
+
+let wasInSlot = false;
+const slot = () => document.getElementById("guard");
+function beforeSwap() { wasInSlot = slot()?.contains(document.activeElement) ?? false; }
+function afterSwap() {
+  watch();
+  if (wasInSlot && document.activeElement === document.body) slot()?.querySelector("summary, [tabindex]")?.focus({ preventScroll: true });
+}
+
 /** Where the covers and presses are on the screen; a change restarts their rest. */
 function watch() {
   const places = [...document.querySelectorAll("[data-guard] summary, [data-guard][open] [data-press]")].map((element) => {
@@ -94,7 +109,9 @@ addEventListener("scroll", () => {
 document.addEventListener("toggle", toggled, true);
 document.addEventListener("click", clicked, true);
 document.addEventListener("keydown", typed, true);
-document.addEventListener("htmx:after:swap", watch);
+document.addEventListener("htmx:after:request", answered);
+document.addEventListener("htmx:before:swap", beforeSwap);
+document.addEventListener("htmx:after:swap", afterSwap);
 document.addEventListener("live:state", watch);
 addEventListener("resize", watch);
 watch();

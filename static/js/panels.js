@@ -1,13 +1,14 @@
 // Refreshes the panels that are behind. The stream only says which topic has which version; a panel says which
 // versions it was rendered from, so a lost or doubled message changes nothing.
 const known = {};
-const busy = new Set();
+const busy = new Map();
 const tries = new Map();
 const since = new Map();
 const AGAIN_MS = 300;
 const QUICK_TRIES = 6;
 const SLOW_MS = 5_000;
 const OLD_MS = 2_000;
+const ANSWER_MS = 16_000; // just above htmx's own timeout: a panel taken out of the page never reports back
 
 function isBehind(panel) {
   const topics = panel.dataset.topic.split(" ");
@@ -25,8 +26,8 @@ export const isCurrent = () => behind().every(isHeld) && busy.size === 0;
 
 export function refresh() {
   for (const panel of behind()) {
-    if (busy.has(panel.id) || isHeld(panel) || (tries.get(panel.id) ?? 0) >= QUICK_TRIES) continue;
-    busy.add(panel.id);
+    if (performance.now() - (busy.get(panel.id) ?? -ANSWER_MS) < ANSWER_MS || isHeld(panel) || (tries.get(panel.id) ?? 0) >= QUICK_TRIES) continue;
+    busy.set(panel.id, performance.now());
     htmx.trigger(panel, "refresh");
   }
 }
