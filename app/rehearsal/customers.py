@@ -55,6 +55,7 @@ async def serve(crowd: Crowd, port: int, token: str) -> None:
         lifespan="off",
         log_level="warning",
         access_log=False,
+        timeout_graceful_shutdown=1,
     )
     sending = asyncio.create_task(crowd.run())
     try:

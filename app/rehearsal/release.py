@@ -144,6 +144,7 @@ def main() -> None:
         access_log=False,
         server_header=False,
         date_header=False,
+        timeout_graceful_shutdown=1,
         timeout_keep_alive=75,  # longer than the balancer keeps idle ones: it never writes into one that closes
     )
 

@@ -79,7 +79,12 @@ class Stage:
             name,
             command,
             log=self._logs / f"{name}.log",
-            environment=self._environment,
+            # Caddy keeps odds and ends under XDG_…: they belong into the data folder, not into somebody's home.
+            environment={
+                **self._environment,
+                "XDG_DATA_HOME": str(self._folder / "caddy"),
+                "XDG_CONFIG_HOME": str(self._folder / "caddy"),
+            },
             folder=folder or Path(__file__).parents[2],
             ready=ready,
         )
