@@ -2,6 +2,8 @@
 import { FORMATS, plain } from "./figures.js";
 
 const latest = {};
+const AGES_MS = 500;
+let heardAt = 0;
 
 function find(key) {
   const [area, name, side] = key.split(".");
@@ -12,6 +14,7 @@ function find(key) {
 function text(element, value) {
   if (value !== null && typeof value === "object") return value.verdict === "UNKNOWN" ? "—" : value.text ?? plain(value.value);
   const format = FORMATS[element.dataset.format];
+  if (format === FORMATS.age && value != null) return format(value + (performance.now() - heardAt) / 1_000);
   return format ? format(value) : value == null ? "—" : String(value);
 }
 
@@ -32,7 +35,10 @@ function draw() {
 }
 
 document.addEventListener("live:data", ({ detail }) => {
-  if (detail.traffic) latest.traffic = detail.traffic;
+  if (detail.traffic) {
+    latest.traffic = detail.traffic;
+    heardAt = performance.now();
+  }
   if (detail.customers) latest.customers = detail.customers;
   if (detail.readings) {
     latest.readings ??= {};
@@ -41,3 +47,4 @@ document.addEventListener("live:data", ({ detail }) => {
   draw();
 });
 document.addEventListener("htmx:after:swap", draw);
+setInterval(() => { if (latest.traffic) draw(); }, AGES_MS); // an old age must not look young
