@@ -264,4 +264,4 @@ def _headline(scope: Scope, deployment: Deployment, states: States, now: datetim
     due = deployment.planned_at - timedelta(seconds=gate.opens_before_s if gate else 0)
     when = f"before {due.astimezone(ZoneInfo(scope.plan.timezone)):%H:%M}" if now < due else "now"
     amount = f"{number_word(len(mine))} item{'s' if len(mine) > 1 else ''}"
-    return f"Confirm {amount} {when}", f"{listed([item.text for item in mine])}. {others}"
+    return f"Confirm {amount} {when}", f"{listed([f'“{item.text}”' for item in mine])}. {others}"

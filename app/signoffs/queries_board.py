@@ -14,7 +14,7 @@ from app.db.tables import ChecklistState, Deployment, Signoff
 from app.domain.deployments import State
 from app.domain.plan import Plan, Question
 from app.domain.sides import Release
-from app.domain.signoff_words import advice, board_headline, change_words, missing_words
+from app.domain.signoff_words import advice, board_headline, change_words, missing_words, tally
 from app.domain.signoffs import Binding, Difference, Gate, GateVerdict, VoteLine, VoteState, evaluate, fingerprint
 from app.eventlog.log import versions_of
 from app.signoffs.queries import VOTING, gate_of, standing_votes
@@ -173,7 +173,7 @@ def _change(ground: Ground, difference: Difference) -> Change:
     verb = {"done": "Confirmed", "open": "Reopened", "failed": "Marked as failed"}[row.state]
     moment = row.at.astimezone(ZoneInfo(ground.scope.plan.timezone))
     why = f": {row.evidence}" if row.state == "open" and row.evidence else ""
-    return Change(what, before, after, f"{verb} by {row.who} at {moment:%H:%M:%S}{why}")
+    return Change(what, before, after, f"{verb} at {moment:%H:%M:%S} by {row.who}{why}")
 
 
 # ── gate ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -239,10 +239,11 @@ def _missing(ground: Ground) -> tuple[tuple[str, str], ...]:
 
 
 def _closed(ground: Ground) -> str:
-    """Why Proceed is closed, as one sentence for whoever focuses it; empty when it is open."""
+    """Why Proceed is closed, as one sentence for whoever focuses it; empty when it is open. The list stands above."""
     if ground.gate.verdict is GateVerdict.PASSED:
         return ""
-    return "Opens when all are GO: " + " ".join(text for _state, text in _missing(ground))
+    found = tally(ground.gate)
+    return f"Opens when all are GO. Now: {found}."
 
 
 def _closes_at(ground: Ground) -> datetime | None:

@@ -50,7 +50,7 @@ async def test_new_evidence_outdates_the_votes_that_were_given_for_the_old(
     assert [change[:3] for change in row.changes] == [
         ("Checklist, “Database backups completed”, evidence", "alawael-0306-1100", "alawael-0306-1334")
     ]
-    assert row.changes[0].note.startswith("Confirmed by DevOps 1")
+    assert re.fullmatch(r"Confirmed at \d\d:\d\d:\d\d by DevOps 1.*", row.changes[0].note)
 
 
 async def test_evidence_put_back_makes_the_vote_count_again(
@@ -130,7 +130,7 @@ async def test_a_closed_proceed_stays_in_the_tab_order_and_says_why(web: Web) ->
     assert button is not None
     assert 'aria-disabled="true" aria-describedby="proceed-button-why"' in button[0]
     assert " disabled" not in button[0].replace("aria-disabled", "")
-    assert "Opens when all are GO: DevOps lead has not voted." in words(page)
+    assert "Opens when all are GO. Now: five still to come." in words(page)
     others = await (await web.client_as("operations")).get(base)
     assert "proceed-button" not in others.text
     assert "Project manager proceeds when all are GO." in words(others)
