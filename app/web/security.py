@@ -1,7 +1,7 @@
 """What every answer carries and what no request may bring: headers, size, in pure ASGI because streams pass here."""
 
 from starlette.datastructures import MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 256 * 1024
@@ -27,6 +27,14 @@ class _TooLarge(Exception):
     pass
 
 
+def _too_large(path: str) -> Response:
+    text = f"The request is larger than {BODY_LIMIT // 1024} KiB. Nothing was done."
+    if not path.startswith("/api/"):
+        return PlainTextResponse(text, status_code=413)
+    problem = {"type": "urn:gonogo:problem:too_large", "title": "Too large", "status": 413, "detail": text}
+    return JSONResponse({**problem, "code": "too_large"}, 413, media_type="application/problem+json")
+
+
 class SecurityMiddleware:
     """Security headers on every answer, no-store on pages, and an end to bodies over the limit."""
 
@@ -39,19 +47,22 @@ class SecurityMiddleware:
             await self._app(scope, receive, send)
             return
         received = 0
-        started = False
+        started = is_too_large = False
 
         async def bounded() -> Message:
-            nonlocal received
+            nonlocal received, is_too_large
             message = await receive()
             if message["type"] == "http.request":
                 received += len(message.get("body", b""))
                 if received > BODY_LIMIT:
+                    is_too_large = True
                     raise _TooLarge
             return message
 
         async def dressed(message: Message) -> None:
             nonlocal started
+            if is_too_large and not started:
+                return  # Whatever the application made of the broken body: the answer below says what it was.
             if message["type"] == "http.response.start":
                 started = True
                 self._dress(MutableHeaders(scope=message), str(scope["path"]))
@@ -62,8 +73,9 @@ class SecurityMiddleware:
         except _TooLarge:
             if started:
                 raise
-            text = f"The request is larger than {BODY_LIMIT // 1024} KiB. Nothing was done."
-            await PlainTextResponse(text, status_code=413)(scope, receive, dressed)
+        if is_too_large and not started:
+            is_too_large = False
+            await _too_large(str(scope["path"]))(scope, receive, dressed)
 
     def _dress(self, headers: MutableHeaders, path: str) -> None:
         for name, value in HEADERS.items():
