@@ -1,0 +1,450 @@
+"""The Switch page and its fragments, each from one read of everything the page is made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.tables import Deployment, Operation, OperationCheck, Person, RosterSeat, TargetState
+from app.domain.deployments import State as Course
+from app.domain.operations import ADVISORY, Kind, State
+from app.domain.plan import Contact, Criterion, Phase, Plan
+from app.domain.signoffs import Gate, GateVerdict
+from app.eventlog.log import versions_of
+from app.signoffs.queries import gate_of
+from app.traffic import queries_strip as strips
+from app.traffic.queries import checks_of, last_rollback, latest_operation, operation_view, operations
+from app.traffic.queries_words import Facts, words
+from app.traffic.views import (
+    Act,
+    ClockStage,
+    ControlStage,
+    ControlView,
+    CriteriaView,
+    HistoryView,
+    MovedView,
+    NowView,
+    OperationPanel,
+    OperationView,
+    StateView,
+    StripStage,
+    StripView,
+    SwitchPage,
+)
+from app.web.access import STEP_UP, Scope
+from app.web.figures import UNKNOWN, age, hms, percent, thousands, took
+
+READ_LIMIT = timedelta(seconds=15)
+ESCALATE_TO = "vp_operations"
+"""The plan's contact for a rollback that is not verified (manual, "Rollback Success Criteria")."""
+_MOVED = (Course.SWITCHING, Course.SWITCHED, Course.COMPLETED)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """One consistent read. `ready` is None where an operation of this attempt already moved traffic."""
+
+    scope: Scope
+    versions: Mapping[str, int]
+    deployment: Deployment
+    target: TargetState
+    row: Operation | None
+    operation: OperationView | None
+    checks: Mapping[str, OperationCheck]
+    earlier: Sequence[Operation]
+    gate: Gate
+    ready: strips.Readiness | None
+    last_rollback_s: float | None
+    holders: Mapping[str, tuple[str, ...]]
+    now: datetime
+
+    @property
+    def state(self) -> Course:
+        return Course(self.deployment.state)
+
+    @property
+    def plan(self) -> Plan:
+        return self.scope.plan
+
+    @property
+    def phase(self) -> Phase:
+        return self.plan.phase(self.deployment.phase)
+
+    @property
+    def zone(self) -> str:
+        return self.plan.timezone
+
+    @property
+    def url(self) -> str:
+        return f"/d/{self.scope.id}/switch"
+
+    @property
+    def act(self) -> Act:
+        if self.operation is not None and self.operation.kind is Kind.ROLLBACK:
+            return "rollback"
+        return "switch" if self.state in _MOVED else "before"
+
+    @property
+    def stages(self) -> tuple[StripStage, ...]:
+        if self.ready is not None:
+            return strips.live_stages(self.phase.strip, self.ready)
+        if self.operation is None:
+            return ()
+        return strips.operation_stages(self.phase.strip, self.checks, self.operation, self.zone)
+
+
+async def ground_of(session: AsyncSession, scope: Scope) -> Ground:
+    """Versions first: what is rendered is then never older than it says."""
+    versions = await versions_of(session, scope.id)
+    fresh = {"populate_existing": True}
+    deployment = (
+        await session.execute(select(Deployment).where(Deployment.id == scope.id).execution_options(**fresh))
+    ).scalar_one()
+    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    target = await session.get_one(TargetState, deployment.target, populate_existing=True)
+    row = await latest_operation(session, deployment)
+    gate, _ = await gate_of(session, deployment, scope.plan, scope.plan_hash, now)
+    back = await last_rollback(session, deployment.target)
+    has_moved = Course(deployment.state) in _MOVED or (row is not None and row.kind == Kind.ROLLBACK)
+    return Ground(
+        scope=scope,
+        versions=versions,
+        deployment=deployment,
+        target=target,
+        row=row,
+        operation=operation_view(row, deployment) if row else None,
+        checks=await checks_of(session, row.id) if row else {},
+        earlier=[other for other in await operations(session, deployment) if row is None or other.id != row.id],
+        gate=gate,
+        ready=None if has_moved else await strips.readiness(session, deployment, target, scope.plan, now),
+        last_rollback_s=operation_view(back, deployment).observed_100_s if back else None,
+        holders=await _holders(session, deployment, scope.plan),
+        now=now,
+    )
+
+
+async def _holders(session: AsyncSession, deployment: Deployment, plan: Plan) -> Mapping[str, tuple[str, ...]]:
+    """Who may do what on the day: a capability to the names on its seats."""
+    rows = await session.execute(
+        select(RosterSeat.position, Person.name)
+        .join(Person, Person.id == RosterSeat.person_id)
+        .where(RosterSeat.deployment_id == deployment.id, Person.is_disabled.is_(False))
+        .order_by(RosterSeat.id)
+    )
+    seats = list(rows.tuples())
+    held = {position.key: position.capabilities for position in plan.positions}
+    return {
+        capability: tuple(dict.fromkeys(name for position, name in seats if capability in held.get(position, ())))
+        for capability in ("arm", "switch", "rollback", "hold")
+    }
+
+
+def _one_of(names: Sequence[str]) -> str:
+    """ "DevOps lead, DevOps 1 or DevOps 2"."""
+    if len(names) < 2:
+        return names[0] if names else "nobody"
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+async def switch_page(session: AsyncSession, scope: Scope, *, error: str = "") -> SwitchPage:
+    ground = await ground_of(session, scope)
+    return SwitchPage(
+        state=state_view(ground),
+        operation=operation_panel(ground),
+        strip=strip_view(ground),
+        criteria=criteria_view(ground),
+        rollback_now=now_view(ground),
+        moved=moved_view(ground),
+        control=control_view(ground, error=error),
+        history=history_view(ground),
+    )
+
+
+# ── headline ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def state_view(ground: Ground) -> StateView:
+    said = words(_facts(ground))
+    you = ground.scope.seat_title
+    return StateView(
+        url=f"{ground.url}/_state",
+        act=ground.act,
+        eyebrow=f"{said.eyebrow} · {you}",
+        title=said.title,
+        text=said.text,
+        link=("Open the board", f"/d/{ground.scope.id}/board") if said.goal == "board" else None,
+        versions=ground.versions,
+    )
+
+
+def _facts(ground: Ground) -> Facts:
+    rows = strips.criteria_rows(_criteria(ground), ground.checks, ground.operation)
+    stages = ground.stages
+    call = _contact(ground.plan)
+    last = ground.last_rollback_s
+    return Facts(
+        state=ground.state,
+        operation=ground.operation,
+        rights=ground.scope.capabilities,
+        gate_passes=ground.gate.verdict is GateVerdict.PASSED,
+        not_ready=ground.ready.not_ready if ground.ready else (),
+        open_stage=strips.open_stage(stages) if ground.ready is None else "",
+        not_yes=strips.not_yes(stages) if ground.ready is None else (),
+        good=sum(row.state == "ok" for row in rows),
+        total=len(_criteria(ground)),
+        blue=ground.deployment.blue_version,
+        green=ground.deployment.green_version,
+        phase=f"phase {ground.phase.number}",
+        planned=hms(ground.deployment.planned_at, ground.zone),
+        takes=f"about {took(last)}" if last is not None else "30 s at most",
+        call=call.title if call else "",
+        hold_reason=ground.deployment.hold_reason,
+        can_arm=_one_of(ground.holders["arm"]),
+        can_switch=_one_of(ground.holders["switch"]),
+        can_roll_back=_one_of(ground.holders["rollback"]),
+        can_reopen=_one_of(ground.holders["hold"]),
+    )
+
+
+def _criteria(ground: Ground) -> tuple[Criterion, ...]:
+    return ground.phase.rollback.criteria if ground.phase.rollback else ()
+
+
+def _contact(plan: Plan) -> Contact | None:
+    return next((contact for contact in plan.contacts if contact.key == ESCALATE_TO), None)
+
+
+# ── operation ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def operation_panel(ground: Ground) -> OperationPanel:
+    operation = ground.operation
+    is_refused = operation is not None and operation.state is State.REFUSED
+    return OperationPanel(
+        url=f"{ground.url}/_operation",
+        is_shown=operation is not None,
+        operation=operation,
+        chip=_chip(operation) if operation else ("wait", ""),
+        kpis=_kpis(operation) if operation and not is_refused else (),
+        refusal=_refusal(ground) if is_refused else (),
+        zone=ground.zone,
+        versions=ground.versions,
+    )
+
+
+def _chip(operation: OperationView) -> tuple[str, str]:
+    if operation.escalated_at is not None:
+        return ("warn", "VERIFIED LATE") if operation.verified_s is not None else ("crit", "NOT CONFIRMED")
+    match operation.state:
+        case State.ACCEPTED:
+            return ("run", "ACCEPTED")
+        case State.CHECKING:
+            return ("run", "CHECKING T−5")
+        case State.WRITING:
+            return ("run", "WRITING")
+        case State.OBSERVING:
+            return ("run", "FOLLOWING TRAFFIC")
+        case State.VERIFYING:
+            return _verifying(operation)
+        case State.DONE:
+            return ("ok", "Successful") if not operation.reason else ("warn", "DONE, NOT ALL YES")
+        case State.REFUSED:
+            return ("warn", "REFUSED, NOTHING WRITTEN")
+        case State.SUPERSEDED:
+            return ("withdrawn", "Superseded")
+        case State.FAILED | State.ESCALATED:
+            return ("crit", "FAILED")
+
+
+def _verifying(operation: OperationView) -> tuple[str, str]:
+    if operation.kind is Kind.ROLLBACK:
+        return ("ok", "Verified") if operation.verified_s is not None else ("run", "VERIFYING")
+    return ("ok", "100 % OBSERVED") if operation.observed_100_s is not None else ("run", "FOLLOWING TRAFFIC")
+
+
+def _kpis(operation: OperationView) -> tuple[tuple[str, str], ...]:
+    failed = UNKNOWN
+    if operation.customers is not None:
+        failed = f"{thousands(operation.customers[0])} of {thousands(operation.customers[1])}"
+    probes = f"{thousands(operation.probes_agreeing)} of {thousands(operation.probes_total)}"
+    return (
+        ("Click to accepted", took(operation.accepted_s)),
+        ("Click to 100 % observed", took(operation.observed_100_s)),
+        ("Customers' failed requests", failed),
+        (f"Probes on {operation.side}", probes if operation.probes_total else UNKNOWN),
+        ("Worker takeovers", str(operation.takeovers) if operation.takeovers else "none"),
+    )
+
+
+def _refusal(ground: Ground) -> tuple[tuple[str, str, str], ...]:
+    """The lines that refused the switch, in the strip's order, with what was found."""
+    titles = [(check.check, check.title) for stage in ground.phase.strip for check in stage.checks]
+    rows = [(title, ground.checks[name]) for name, title in titles if name in ground.checks and name not in ADVISORY]
+    return tuple((title, row.found, row.proof) for title, row in rows if row.state != "yes")
+
+
+def history_view(ground: Ground) -> HistoryView:
+    return HistoryView(
+        url=f"{ground.url}/_history",
+        rows=tuple(operation_view(row, ground.deployment) for row in ground.earlier),
+        zone=ground.zone,
+        versions=ground.versions,
+    )
+
+
+# ── strip and criteria ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def strip_view(ground: Ground) -> StripView:
+    is_live = ground.ready is not None
+    hint = "T−5 as it is now; a press asks all of it anew." if is_live else "Each line is checked by machine."
+    return StripView(
+        url=f"{ground.url}/_strip",
+        is_shown=ground.act != "rollback",
+        is_live=is_live,
+        hint=hint,
+        stages=ground.stages if ground.act != "rollback" else (),
+        versions=ground.versions,
+    )
+
+
+def criteria_view(ground: Ground) -> CriteriaView:
+    rollback = ground.phase.rollback
+    rows = strips.criteria_rows(_criteria(ground), ground.checks, ground.operation)
+    return CriteriaView(
+        url=f"{ground.url}/_criteria",
+        is_shown=ground.act == "rollback",
+        rows=rows,
+        within_s=rollback.within_s if rollback else 30.0,
+        versions=ground.versions,
+    )
+
+
+def now_view(ground: Ground) -> NowView:
+    operation = ground.operation
+    within_s = ground.phase.rollback.within_s if ground.phase.rollback else 30.0
+    clicked_at = operation.clicked_at if operation else ground.now
+    is_back = operation is not None and operation.kind is Kind.ROLLBACK
+    stage, frozen_s = _clock(operation, within_s) if operation is not None else ("running", None)
+    is_guarded = is_back and operation is not None and operation.is_running
+    return NowView(
+        url=f"{ground.url}/_now",
+        is_shown=is_back,
+        stage=stage,
+        clicked_at=clicked_at,
+        due_at=clicked_at + timedelta(seconds=within_s),
+        frozen_s=frozen_s,
+        within_s=within_s,
+        call=_contact(ground.plan),
+        guard_until=operation.guard_until if is_guarded and operation is not None else None,
+        customers=_customers(operation) if operation else (),
+        links=(("Write a note", f"/d/{ground.scope.id}/timeline"), ("Open the wall", f"/d/{ground.scope.id}/wall")),
+        zone=ground.zone,
+        now=ground.now,
+        versions=ground.versions,
+    )
+
+
+def _clock(operation: OperationView, within_s: float) -> tuple[ClockStage, float | None]:
+    """What the clock says, and where it stopped."""
+    if operation.verified_s is not None:
+        return "verified", operation.verified_s
+    if not operation.is_running:
+        return "ended", within_s
+    return ("escalated" if operation.escalated_at is not None else "running"), None
+
+
+def _customers(operation: OperationView) -> tuple[tuple[str, str], ...]:
+    if operation.customers is None:
+        counted = "counted at the end" if operation.is_running else "nobody counts them here"
+        return (("Failed requests since the press", counted),)
+    failed, requests = operation.customers
+    return (("Failed requests since the press", f"{thousands(failed)} of {thousands(requests)}"),)
+
+
+# ── what is moved ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def moved_view(ground: Ground) -> MovedView:
+    deployment, target = ground.deployment, ground.target
+    spec = ground.plan.target(deployment.target)
+    is_read = target.read_at is not None and ground.now - target.read_at <= READ_LIMIT and not target.read_error
+    set_words = (
+        "routes disagree" if target.set_blue is None else f"BLUE {target.set_blue} / GREEN {100 - target.set_blue}"
+    )
+    is_probed = target.probed_at is not None and ground.now - target.probed_at <= READ_LIMIT
+    seen = f"BLUE {percent(target.probed_blue)}, GREEN {percent(target.probed_green)}" if is_probed else "no answer"
+    rows = [
+        (spec.title, {"before": "BLUE 100 → GREEN 100", "switch": "GREEN 100", "rollback": "BLUE 100"}[ground.act]),
+        ("Set at the balancer", set_words if is_read else "not read"),
+        ("Seen by probes", seen),
+        ("Public address", str(deployment.binding.get("public_url", "")) or UNKNOWN),
+        ("BLUE", f"{deployment.blue_version}, {_warm(target, ground.now)}"),
+    ]
+    return MovedView(
+        url=f"{ground.url}/_moved",
+        chip=_moved_chip(ground, is_read=is_read),
+        rows=tuple(rows),
+        not_undone=spec.not_undone,
+        versions=ground.versions,
+    )
+
+
+def _warm(target: TargetState, now: datetime) -> str:
+    if target.blue_at is None or now - target.blue_at > READ_LIMIT:
+        return "not checked in the last 15 s"
+    return "warm" if target.blue_is_healthy else target.blue_found
+
+
+def _moved_chip(ground: Ground, *, is_read: bool) -> tuple[str, str]:
+    target, deployment = ground.target, ground.deployment
+    if not is_read:
+        return ("unknown", "NOT READ")
+    if deployment.target_configuration and target.configuration != deployment.target_configuration:
+        return ("warn", "CHANGED OUTSIDE GONOGO")
+    wanted = 0 if ground.act == "switch" else 100
+    if target.set_blue == wanted:
+        return ("ok", f"as intended, read {age((ground.now - (target.read_at or ground.now)).total_seconds())} ago")
+    if ground.operation is not None and ground.operation.is_running:
+        return ("run", "MOVING")
+    return ("warn", "NOT AS INTENDED")
+
+
+# ── the guarded switch ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def control_view(ground: Ground, *, error: str = "") -> ControlView:
+    scope, deployment = ground.scope, ground.deployment
+    viewer = scope.viewer
+    go = sum(line.state.value == "go" for line in ground.gate.lines)
+    passes = ground.gate.verdict is GateVerdict.PASSED
+    stage: ControlStage = "sent" if ground.act != "before" else "closed"
+    if ground.state is Course.ARMED:
+        stage = "armed"
+    return ControlView(
+        url=ground.url,
+        stage=stage,
+        may_switch=scope.may("switch"),
+        holders=ground.holders["switch"],
+        statement=(
+            f"I move all production traffic of {ground.plan.title} from BLUE {deployment.blue_version} "
+            f"to GREEN {deployment.green_version} now."
+        ),
+        who=scope.who,
+        gate=f"{go} of {len(ground.gate.lines)} GO · gate {ground.gate.verdict.value}",
+        reason="" if passes else "The gate does not pass any more: look at the board.",
+        missing=words(_facts(ground)).title,
+        stepped_up_at=viewer.stepped_up_at,
+        is_stepped_up=viewer.is_stepped_up,
+        step_up_until=viewer.stepped_up_at + STEP_UP,
+        step_up_url=f"/step-up?next={ground.url}",
+        blue_version=deployment.blue_version,
+        green_version=deployment.green_version,
+        is_live_mode=deployment.mode == "live",
+        zone=ground.zone,
+        now=ground.now,
+        versions=ground.versions,
+        error=error,
+    )

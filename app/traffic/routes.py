@@ -1,0 +1,170 @@
+"""HTTP in and out for the switch and the rollback."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts.policy import may
+from app.db.tables import Operation
+from app.deployments.commands import lock
+from app.domain.errors import Rejected
+from app.metrics.queries import panel as metrics_panel
+from app.traffic import queries_page
+from app.traffic.commands import check_grant, request_rollback, request_switch
+from app.traffic.forms import RollbackForm, SwitchForm
+from app.web.access import Scope, database
+from app.web.rendering import done, fragment, go_to, is_htmx, mission_of, notice, page, plain_page
+
+router = APIRouter(prefix="/d/{deployment_id}")
+
+View = Annotated[Scope, Depends(may("traffic.view"))]
+
+
+@router.get("/switch")
+async def show_switch(request: Request, scope: View) -> Response:
+    return await _page(request, scope)
+
+
+async def _page(request: Request, scope: Scope, *, error: str = "", status: int = 200) -> Response:
+    async def query(session: AsyncSession) -> dict[str, Any]:
+        view = await queries_page.switch_page(session, scope, error=error)
+        metrics = await metrics_panel(session, scope.deployment, scope.plan, scope.now)
+        return {
+            "state": view.state,
+            "operation": view.operation,
+            "strip": view.strip,
+            "criteria": view.criteria,
+            "rollback_now": view.rollback_now,
+            "moved": view.moved,
+            "control": view.control,
+            "history": view.history,
+            "metrics": metrics,
+        }
+
+    context = await database(request).read(query)
+    return await page(request, scope, "traffic/switch.html", current="switch", status=status, **context)
+
+
+async def _fragment(
+    request: Request, scope: Scope, name: str, make: Callable[[queries_page.Ground], Any], *, status: int = 200
+) -> Response:
+    """The fragment `traffic/_<name>.html` from a fresh read; its view is called `name` there."""
+    ground = await database(request).read(lambda session: queries_page.ground_of(session, scope))
+    key = "rollback_now" if name == "now" else name
+    return fragment(request, scope, f"traffic/_{name}.html", status=status, **{key: make(ground)})
+
+
+@router.get("/switch/_state")
+async def show_state(request: Request, scope: View) -> Response:
+    return await _fragment(request, scope, "state", queries_page.state_view)
+
+
+@router.get("/switch/_operation")
+async def show_operation(request: Request, scope: View) -> Response:
+    return await _fragment(request, scope, "operation", queries_page.operation_panel)
+
+
+@router.get("/switch/_strip")
+async def show_strip(request: Request, scope: View) -> Response:
+    return await _fragment(request, scope, "strip", queries_page.strip_view)
+
+
+@router.get("/switch/_criteria")
+async def show_criteria(request: Request, scope: View) -> Response:
+    return await _fragment(request, scope, "criteria", queries_page.criteria_view)
+
+
+@router.get("/switch/_now")
+async def show_now(request: Request, scope: View) -> Response:
+    return await _fragment(request, scope, "now", queries_page.now_view)
+
+
+@router.get("/switch/_moved")
+async def show_moved(request: Request, scope: View) -> Response:
+    return await _fragment(request, scope, "moved", queries_page.moved_view)
+
+
+@router.get("/switch/_control")
+async def show_control(request: Request, scope: View) -> Response:
+    return await _fragment(request, scope, "control", queries_page.control_view)
+
+
+@router.get("/switch/_history")
+async def show_history(request: Request, scope: View) -> Response:
+    return await _fragment(request, scope, "history", queries_page.history_view)
+
+
+@router.post("/switch")
+async def switch(
+    request: Request, scope: Annotated[Scope, Depends(may("traffic.switch"))], form: Annotated[SwitchForm, Form()]
+) -> Response:
+    key = f"sw:{scope.viewer.person_id}:{form.key}" if form.key else ""
+    try:
+        await database(request).run(
+            lambda session: request_switch(session, scope, key=key, is_confirmed=form.is_confirmed)
+        )
+    except Rejected as refusal:
+        if refusal.code != "confirm":
+            raise
+        return await _not_confirmed(request, scope, f"{refusal.reason} {refusal.remedy}")
+    if is_htmx(request):
+        return await _fragment(request, scope, "control", queries_page.control_view)
+    return done(request, f"/d/{scope.id}/switch")
+
+
+async def _not_confirmed(request: Request, scope: Scope, error: str) -> Response:
+    if is_htmx(request):
+        return await _fragment(
+            request, scope, "control", lambda ground: queries_page.control_view(ground, error=error), status=422
+        )
+    return await _page(request, scope, error=error, status=422)
+
+
+@router.post("/rollback")
+async def roll_back(
+    request: Request, scope: Annotated[Scope, Depends(may("traffic.rollback"))], form: Annotated[RollbackForm, Form()]
+) -> Response:
+    """Whoever holds a grant, from whatever page, however old: the grant is asked for in the same transaction."""
+
+    async def write(session: AsyncSession) -> Operation:
+        deployment = await lock(session, scope.id)
+        await check_grant(session, deployment, scope.viewer.person_id)
+        return await request_rollback(
+            session,
+            deployment.id,
+            actor=scope.actor,
+            key=f"rb:{scope.viewer.person_id}:{form.key}" if form.key else "",
+            clicked_at=scope.now,
+            although_blue_unhealthy=form.names_unhealthy_blue,
+            cause=form.cause,
+        )
+
+    try:
+        operation = await database(request).run(write)
+    except Rejected as refusal:
+        if refusal.code != "blue_unhealthy" or not is_htmx(request):
+            raise
+        # The guard on that page may be older than the finding: it comes back with the button that names it.
+        return fragment(request, scope, "_guard.html", status=422, mission=await mission_of(request, scope))
+    if scope.viewer.is_idle:
+        return _accepted(request, scope, operation)
+    return go_to(request, f"/d/{scope.id}/switch")
+
+
+def _accepted(request: Request, scope: Scope, operation: Operation) -> Response:
+    """For whom the next page would only be the sign-in: say first that the press counted."""
+    context: dict[str, Any] = {
+        "operation": operation,
+        "zone": scope.plan.timezone,
+        "blue_version": scope.deployment.blue_version,
+        "next_url": f"/sign-in?next=/d/{scope.id}/switch",
+    }
+    if is_htmx(request):
+        panel = notice(request, "traffic/_accepted.html", status=200, **context)
+        panel.headers["HX-Retarget"] = "#notice"
+        panel.headers["HX-Reswap"] = "innerHTML"
+        return panel
+    return plain_page(request, "traffic/accepted.html", **context)

@@ -1,0 +1,236 @@
+"""What the Switch page shows. One dataclass a fragment; `versions` are those read in the transaction that made it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from app.domain.operations import Kind, State
+from app.domain.plan import Contact
+
+Act = Literal["before", "switch", "rollback"]
+"""Which part of the day the page shows; its layout follows."""
+
+StageState = Literal["wait", "run", "done", "failed"]
+ClockStage = Literal["running", "verified", "escalated", "ended"]
+ControlStage = Literal["closed", "armed", "sent"]
+LineState = Literal["wait", "run", "ok", "warn", "crit", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationView:
+    """An operation as recorded, with what was measured. Seconds count from the press; None: not reached.
+
+    `customers` is (failed, requests) of real customers since the press, None where nobody counts them.
+    """
+
+    id: int
+    kind: Kind
+    state: State
+    epoch: int
+    attempt: int
+    side: str
+    version: str
+    who: str
+    cause: str
+    reason: str
+    clicked_at: datetime
+    is_running: bool
+    accepted_s: float | None
+    observed_95_s: float | None
+    observed_99_s: float | None
+    observed_100_s: float | None
+    verified_s: float | None
+    finished_at: datetime | None
+    escalated_at: datetime | None
+    guard_until: datetime | None
+    probes_agreeing: int
+    probes_total: int
+    customers: tuple[int, int] | None
+    takeovers: int
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind.value} to {self.side}"
+
+    @property
+    def marks(self) -> tuple[tuple[str, float | None], ...]:
+        """The moments of the operation axis."""
+        return (
+            ("click", 0.0),
+            ("accepted", self.accepted_s),
+            ("95 % observed", self.observed_95_s),
+            ("99 %", self.observed_99_s),
+            ("100 % observed", self.observed_100_s),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StateView:
+    """The h1 sentence that names the state and the next move. `link` is (words, address) of that move, if elsewhere."""
+
+    url: str
+    act: Act
+    eyebrow: str
+    title: str
+    text: str
+    link: tuple[str, str] | None
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationPanel:
+    """Axis and figures. `chip` is (state, word). `refusal` lists the lines that said no: (title, found, proof)."""
+
+    url: str
+    is_shown: bool
+    operation: OperationView | None
+    chip: tuple[str, str]
+    kpis: tuple[tuple[str, str], ...]
+    refusal: tuple[tuple[str, str, str], ...]
+    zone: str
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class StripLine:
+    title: str
+    state: LineState
+    proof: str = ""
+    time: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StripStage:
+    """`at` is "T−5", "T+30"."""
+
+    at: str
+    title: str
+    state: StageState
+    checks: tuple[StripLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StripView:
+    """`is_live`: no operation runs, and T−5 shows what would be found now, asked again every few seconds."""
+
+    url: str
+    is_shown: bool
+    is_live: bool
+    hint: str
+    stages: tuple[StripStage, ...]
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionRow:
+    """`state` is one of wait, run, ok, crit, unknown; `second` since the press ("6.1 s"), empty while open."""
+
+    key: str
+    state: LineState
+    question: str
+    proof: str = ""
+    found: str = ""
+    second: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CriteriaView:
+    url: str
+    is_shown: bool
+    rows: tuple[CriterionRow, ...]
+    within_s: float
+    versions: Mapping[str, int]
+
+    @property
+    def good(self) -> int:
+        return sum(row.state == "ok" for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class NowView:
+    """The rollback's clock, and what people do meanwhile. `stage`: running, verified, escalated, ended.
+
+    `frozen_s` is where the clock stopped; None while it runs. `call` is the person to escalate to.
+    """
+
+    url: str
+    is_shown: bool
+    stage: ClockStage
+    clicked_at: datetime
+    due_at: datetime
+    frozen_s: float | None
+    within_s: float
+    call: Contact | None
+    guard_until: datetime | None
+    customers: tuple[tuple[str, str], ...]
+    links: tuple[tuple[str, str], ...]
+    zone: str
+    now: datetime
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class MovedView:
+    """What is moved, as far as the balancer tells: rows of (term, value)."""
+
+    url: str
+    chip: tuple[str, str]
+    rows: tuple[tuple[str, str], ...]
+    not_undone: tuple[str, ...]
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ControlView:
+    """The guarded switch. `stage`: closed (not armed), armed, sent (an operation of this attempt moved traffic).
+
+    `reason` closes the press; `may_switch` is the position's right; `holders` are those who have it.
+    """
+
+    url: str
+    stage: ControlStage
+    may_switch: bool
+    holders: tuple[str, ...]
+    statement: str
+    who: str
+    gate: str
+    reason: str
+    missing: str
+    stepped_up_at: datetime
+    is_stepped_up: bool
+    step_up_until: datetime
+    step_up_url: str
+    blue_version: str
+    green_version: str
+    is_live_mode: bool
+    zone: str
+    now: datetime
+    versions: Mapping[str, int]
+    error: str = ""
+
+    @property
+    def since_step_up(self) -> timedelta:
+        return self.now - self.stepped_up_at
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryView:
+    """The other operations of this deployment, newest first."""
+
+    url: str
+    rows: tuple[OperationView, ...]
+    zone: str
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchPage:
+    state: StateView
+    operation: OperationPanel
+    strip: StripView
+    criteria: CriteriaView
+    rollback_now: NowView
+    moved: MovedView
+    control: ControlView
+    history: HistoryView
