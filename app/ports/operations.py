@@ -63,7 +63,8 @@ class OperationStore(Protocol):
     async def load(self, operation_id: int) -> Operation: ...
 
     async def newest_epoch(self, operation_id: int) -> int:
-        """The newest epoch of the operation's target, asked right before an effect (I6)."""
+        """The newest epoch of the operation's target, asked right before an effect (I6). Raises Superseded when the
+        operation has ended or another worker holds the lease, which may leave the epoch as it was."""
         ...
 
     async def record_intent(self, operation_id: int, weights: Weights) -> int:

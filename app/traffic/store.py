@@ -73,11 +73,15 @@ class PostgresStore:
         async def query(session: AsyncSession) -> int:
             operation, target = tables.Operation, tables.TargetState
             statement = (
-                select(target.epoch)
+                select(target.epoch, operation.finished_at, operation.lease_owner)
                 .join(operation, operation.target == target.target)
                 .where(operation.id == operation_id)
             )
-            return (await session.execute(statement)).scalar_one()
+            epoch, finished_at, owner = (await session.execute(statement)).one()
+            # An operation can end, or pass to another worker, without a newer epoch: a thawed worker asks here.
+            if finished_at is not None or owner != self._worker:
+                raise Superseded("the operation has ended" if finished_at else f"{owner or 'nobody'} holds the lease")
+            return int(epoch)
 
         return await self._database.read(query)
 
@@ -316,9 +320,16 @@ async def load_operation(session: AsyncSession, operation_id: int) -> Operation:
 
 
 async def team_of(session: AsyncSession, deployment: tables.Deployment, plan: Plan, now: datetime) -> TeamNow:
-    """Which seats were on a page in the last 10 min; the positions that sign off must be."""
-    rows = await session.scalars(select(tables.RosterSeat).where(tables.RosterSeat.deployment_id == deployment.id))
-    seen = {row.position for row in rows if row.seen_at is not None and now - row.seen_at <= PRESENT_WITHIN}
+    """Which positions were there in the last 10 min, by the seat's own mark or by a request of the person's browser;
+    the positions that sign off must be."""
+    seat, web_session = tables.RosterSeat, tables.WebSession
+    rows = await session.execute(
+        select(seat.position, func.greatest(func.max(seat.seen_at), func.max(web_session.seen_at)))
+        .outerjoin(web_session, (web_session.person_id == seat.person_id) & web_session.ended_at.is_(None))
+        .where(seat.deployment_id == deployment.id)
+        .group_by(seat.position)
+    )
+    seen = {position for position, at in rows.tuples() if at is not None and now - at <= PRESENT_WITHIN}
     gate = plan.production.signoffs
     needed = [question.position for question in gate.questions] if gate else []
     titles = {position.key: position.title for position in plan.positions}
