@@ -136,3 +136,28 @@ def test_a_live_root_says_what_it_was_made_from(environment: Environment) -> Non
     source = '{% from "_macros/panel.html" import live %}<div {{ live("signoffs team", {"signoffs": 12}, "/d/1/x") }}>'
     html = environment.from_string(source).render()
     assert 'data-topic="signoffs team" data-version="12 0" hx-get="/d/1/x"' in html
+
+
+DOC = (ROOT / "docs" / "interface.md").read_text()
+MACROS = sorted(
+    match[1]
+    for path in (TEMPLATES / "_macros").glob("*.html")
+    for match in re.finditer(r"\{% macro ((?!_)[^%]*?) -%\}", path.read_text())
+)
+
+
+@pytest.mark.parametrize("signature", MACROS, ids=lambda signature: signature.partition("(")[0])
+def test_the_page_about_the_interface_names_every_macro_with_its_arguments(signature: str) -> None:
+    assert signature in DOC or signature.startswith("keys("), signature
+
+
+def test_the_page_about_the_interface_names_every_script() -> None:
+    scripts = {path.name for path in (ROOT / "static" / "js").glob("*.js")}
+    assert {name for name in scripts if f"`{name}`" not in DOC} == set()
+
+
+def test_the_page_about_the_interface_names_every_icon() -> None:
+    drawn = set(re.findall(r'id="i-(\w+)"', (TEMPLATES / "_sprite.html").read_text()))
+    listed = re.search(r"names: `([\w ]+)`", DOC)
+    assert listed is not None
+    assert set(listed[1].split()) == drawn
