@@ -21,9 +21,9 @@ from app.logs import configure_logs
 from app.overview.mission import build_mission
 from app.realtime.hub import Hub
 from app.realtime.stream import event_stream
-from app.seed import seed_rehearsal
+from app.seed import create_rehearsal, seed_rehearsal
 from app.web import errors
-from app.web.access import NotFound, NotSignedIn, Scope, find_scope, find_viewer
+from app.web.access import PRESENT_EVERY, NotFound, NotSignedIn, Scope, find_scope, find_viewer, note_presence
 from app.web.rendering import Frame
 from app.web.security import SecurityMiddleware
 from app.web.static_files import StaticFiles
@@ -53,11 +53,18 @@ core = APIRouter()
 async def live(request: Request, scope: Annotated[Scope, Depends(may("realtime.stream"))]) -> Response:
     database: Database = request.app.state.database
 
+    clock = asyncio.get_running_loop().time
+    noted_at = clock()
+
     async def is_welcome() -> bool:
+        nonlocal noted_at
         try:
             async with database.session() as session:
                 viewer = await find_viewer(request, session, allow_idle=True)
-                await find_scope(request, session, viewer, scope.id)
+                current = await find_scope(request, session, viewer, scope.id)
+            if clock() - noted_at >= PRESENT_EVERY.total_seconds():
+                noted_at = clock()
+                await note_presence(database, current)
         except (NotSignedIn, NotFound):
             return False
         except DBAPIError:
@@ -119,6 +126,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         make_templates(static), lambda scope: build_mission(app.state.database, scope), settings.is_range
     )
     app.state.reactions = reactions.TABLE
+    app.state.rehearse = lambda session, plan, source: create_rehearsal(session, app.state.site, plan, source)
     app.include_router(core)
     for feature in FEATURES:
         app.include_router(import_module(f"app.{feature}.routes").router)

@@ -50,6 +50,7 @@ _TABLE = (
     Action("realtime.stream", ("observe",)),
     Action("range.view", ("observe",)),
     Action("range.turn", ("administer", "switch", "proceed")),
+    Action("range.rehearse", ("administer", "proceed")),
     Action("gallery.view"),
     Action("product.health", public=True),
     Action("api.document", public=True),

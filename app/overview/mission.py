@@ -54,7 +54,7 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
         zone_label=now.astimezone(zone).tzname() or scope.plan.timezone,
         server_time=now,
         t_zero=_t_zero(deployment, operation),
-        traffic=_traffic(target, now),
+        traffic=traffic_of(target, now),
         health=health,
         guard=_guard(scope, deployment, target, operation, now, await last_rollback_s(session, deployment.target)),
         banner=banner_of(deployment, target, operation, health, now),
@@ -106,7 +106,7 @@ def _phase_label(plan: Plan, key: str) -> str:
     return f"Phase {phase.number} of {last}"
 
 
-def _traffic(target: TargetState, now: datetime) -> TrafficView:
+def traffic_of(target: TargetState, now: datetime) -> TrafficView:
     is_probed = target.probed_at is not None and now - target.probed_at <= FRESH
     is_read = target.read_at is not None and now - target.read_at <= FRESH and not target.read_error
     set_blue = target.set_blue if is_read else None

@@ -1,4 +1,4 @@
-"""HTTP out: the fragments of the frame, and the gallery of components."""
+"""HTTP out: the list and the homes (routes_home), the fragments of the frame, and the gallery of components."""
 
 from typing import Annotated
 
@@ -6,11 +6,13 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from app.accounts.policy import may, signed_in
+from app.overview import routes_home
 from app.web import gallery
 from app.web.access import Scope, Viewer
 from app.web.rendering import fragment, mission_of
 
 router = APIRouter()
+router.include_router(routes_home.router)
 
 Watcher = Annotated[Scope, Depends(may("deployments.view"))]
 

@@ -21,7 +21,7 @@ from app.db.engine import Database
 from app.db.tables import Deployment, Person, PlanVersion, RosterSeat, WebSession
 from app.domain.errors import Rejected
 from app.domain.plan import Plan
-from app.eventlog.log import Actor
+from app.eventlog.log import Actor, touch
 
 SESSION_COOKIE = "gonogo_session"
 SECURE_SESSION_COOKIE = "__Host-gonogo_session"
@@ -29,6 +29,10 @@ IDLE = timedelta(minutes=30)
 SEEN_EVERY = timedelta(seconds=30)
 """How often a session's `seen_at` is written at most: a page's many requests are one sign of life."""
 ABSOLUTE = timedelta(hours=12)
+PRESENT_EVERY = timedelta(seconds=15)
+"""How often a seat's mark of presence is written at most."""
+ARRIVES_AFTER = timedelta(seconds=60)
+"""Who was away for longer and comes back arrives: the team's panels are told."""
 STEP_UP = timedelta(minutes=5)
 CSRF_HEADER = "x-csrf"
 CSRF_FIELD = "_csrf"
@@ -240,6 +244,37 @@ async def keep_alive(database: Database, viewer: Viewer) -> None:
     await database.run(write)
 
 
+async def note_presence(database: Database, scope: Scope, page: str | None = None) -> None:
+    """Mark this person's seats as seen now, on `page` (a page's key; None leaves the page as it was)."""
+    if not scope.seats:
+        return
+
+    async def write(session: AsyncSession) -> None:
+        now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+        mine = (RosterSeat.deployment_id == scope.id) & (RosterSeat.person_id == scope.viewer.person_id)
+        rows = (await session.scalars(select(RosterSeat).where(mine).with_for_update(skip_locked=True))).all()
+        seen = max((row.seen_at for row in rows if row.seen_at is not None), default=None)
+        has_moved = page is not None and any(row.seen_page != page for row in rows)
+        if not rows or (seen is not None and now - seen < PRESENT_EVERY and not has_moved):
+            return
+        for row in rows:
+            row.seen_at, row.seen_page = now, row.seen_page if page is None else page
+        if seen is None or now - seen > ARRIVES_AFTER:
+            await touch(session, scope.id, ("team",))
+
+    await database.run(write)
+
+
+def page_of(request: Request) -> str | None:
+    """The key of the page a browser asks for: "board", "home"; None for fragments, streams and anything sent."""
+    if request.method != "GET" or request.headers.get("hx-request") == "true":
+        return None
+    parts = [part for part in request.url.path.split("/") if part][2:]
+    if any(part.startswith("_") for part in parts) or parts[:1] == ["live"]:
+        return None
+    return parts[0][:48] if parts else "home"
+
+
 async def find_scope(request: Request, session: AsyncSession, viewer: Viewer, deployment_id: int) -> Scope:
     """The viewer in front of a deployment. Raises NotFound for strangers, so that ids tell them nothing."""
     row = (
@@ -303,6 +338,9 @@ def require_scope(action: Action) -> Callable[..., Awaitable[Scope]]:
         await check_csrf(request, viewer, token_required=not action.grant)
         if not action.grant:
             await keep_alive(database(request), viewer)
+            page = page_of(request)
+            if page is not None or request.url.path.endswith("/live"):
+                await note_presence(database(request), scope, page)
         return scope
 
     return _named(dependency, action)

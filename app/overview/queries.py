@@ -1,0 +1,148 @@
+"""Reads of a home page: the facts of "what to do now", and the views of its panels."""
+
+from collections.abc import Mapping
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.checklists import queries as checklists
+from app.checklists.queries_machine import facts_of as machine_facts
+from app.checklists.queries_machine import machine_item
+from app.checklists.views import Facts
+from app.db.tables import Operation
+from app.domain.deployments import State
+from app.domain.operations import Kind
+from app.domain.operations import State as Progress
+from app.metrics.queries import panel as metrics_panel
+from app.overview import queries_panels as panels
+from app.overview.mission import newest_operation
+from app.overview.queries_layout import Layout, layout_of, stage_of
+from app.overview.queries_now import now_for
+from app.overview.views import Goal, HomeView, Move, NowFacts, NowPanel, OperationNow
+from app.signoffs.queries_board import Ground, gate_view, ground_of, votes_view
+from app.web.access import Scope
+from app.web.mission import HealthView
+
+PAGES: Mapping[Goal, str] = {
+    "vote": "/board#votes",
+    "checklist": "/checklists?show=mine",
+    "gate": "/board#gate",
+    "switch": "/switch",
+    "wall": "/wall",
+    "timeline": "/timeline",
+    "plan": "/plan",
+    "proceed": "/proceed",
+    "arm": "/arm",
+}
+"""Where a move leads, below /d/{id}."""
+
+
+async def facts_of(session: AsyncSession, ground: Ground) -> NowFacts:
+    """What "what to do now" is answered from, for the person of this ground."""
+    found = await machine_facts(session, ground.deployment, ground.scope.plan, ground.now)
+    operation = await newest_operation(session, ground.deployment)
+    return _facts(ground, found, operation, await panels.health(session, ground.deployment, ground.scope, ground.now))
+
+
+def _facts(ground: Ground, found: Facts, operation: Operation | None, health: HealthView) -> NowFacts:
+    scope, deployment = ground.scope, ground.deployment
+    checklist = checklists.production_checklist(scope.plan)
+    items = checklist.items if checklist else ()
+    mine = [i for i in items if i.check is None and i.owner in scope.positions and scope.may("check")]
+    rows = {item.key: ground.checklist.get(item.key) for item in mine}
+    failed = [item for item in mine if (row := rows[item.key]) is not None and row.state == "failed"]
+    left = [item for item in mine if (row := rows[item.key]) is None or row.state == "open"]
+    machine = [i for i in items if i.check not in (None, "team_present")]
+    return NowFacts(
+        plan=scope.plan,
+        state=State(deployment.state),
+        gate=ground.gate,
+        own=ground.own,
+        rights=scope.capabilities,
+        blue=deployment.blue_version,
+        green=deployment.green_version,
+        planned_at=deployment.planned_at,
+        now=ground.now,
+        open_items=tuple(item.text for item in left),
+        failed_items=tuple(item.text for item in failed),
+        unmet=tuple(i.text for i in machine if machine_item(i.check or "", found).state != "yes"),
+        absent=found.team.absent,
+        operation=_operation(operation),
+        health=health,
+        reason=deployment.hold_reason,
+        held_by=deployment.held_by,
+        switched_at=deployment.switched_at,
+    )
+
+
+def _operation(row: Operation | None) -> OperationNow | None:
+    if row is None:
+        return None
+    return OperationNow(
+        kind=Kind(row.kind),
+        state=Progress(row.state),
+        reason=row.reason,
+        is_escalated=row.escalated_at is not None,
+        is_written=row.written_at is not None,
+        is_observed=row.observed_100_at is not None,
+        is_running=row.finished_at is None,
+    )
+
+
+# ── the page ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def home(session: AsyncSession, scope: Scope) -> HomeView:
+    """A position's whole home page. Versions first: what is rendered is then never older than it says."""
+    ground = await ground_of(session, scope)
+    layout = layout_of(scope, State(ground.deployment.state), has_question=bool(ground.own))
+    shown = frozenset((*layout.main, *layout.lead, *layout.rest))
+    at = (session, scope, ground.deployment, ground.now)
+    return HomeView(
+        url=f"/d/{scope.id}/home",
+        now=_now_panel(ground, await facts_of(session, ground), layout),
+        main=layout.main,
+        lead=layout.lead,
+        rest=layout.rest,
+        versions=ground.versions,
+        votes=votes_view(ground) if "votes" in shown else None,
+        gate=gate_view(ground) if "gate" in shown else None,
+        checklist=await panels.own_checklist(session, scope) if "checklist" in shown else None,
+        progress=await checklists.progress_view(session, scope) if "progress" in shown else None,
+        metrics=await metrics_panel(session, ground.deployment, scope.plan, ground.now) if "metrics" in shown else None,
+        traffic=await panels.traffic(*at) if "traffic" in shown else None,
+        customers=await panels.customers(*at) if "customers" in shown else None,
+        team=await panels.team(session, scope, ground.now) if "team" in shown else None,
+        latest=await panels.latest(session, scope) if "timeline" in shown else None,
+        duties=panels.duties(scope, stage_of(State(ground.deployment.state))) if "duties" in shown else None,
+        reach=panels.reach(scope.plan) if "reach" in shown else None,
+    )
+
+
+async def now_panel(session: AsyncSession, scope: Scope) -> NowPanel:
+    ground = await ground_of(session, scope)
+    layout = layout_of(scope, State(ground.deployment.state), has_question=bool(ground.own))
+    return _now_panel(ground, await facts_of(session, ground), layout)
+
+
+def _now_panel(ground: Ground, facts: NowFacts, layout: Layout) -> NowPanel:
+    scope = ground.scope
+    view = now_for(facts)
+    moves = tuple(Move(move.title, move.goal, url_of(scope.id, move.goal, layout)) for move in view.moves)
+    must_step_up = not scope.viewer.is_stepped_up and any(move.is_posted for move in moves)
+    return NowPanel(
+        url=f"/d/{scope.id}/home/_now",
+        eyebrow=f"What to do now: {scope.seat_title}",
+        now=type(view)(view.headline, view.advice, moves, view.tone),
+        step_up_url=f"/step-up?next=/d/{scope.id}" if must_step_up else "",
+        versions=ground.versions,
+    )
+
+
+def url_of(deployment_id: int, goal: Goal, layout: Layout | None = None) -> str:
+    """A panel on this very page where it has one, else the page that does."""
+    if goal == "list":
+        return "/"
+    here = {"vote": "votes", "gate": "gate", "checklist": "checklist"}.get(goal)
+    if layout is not None and here in (*layout.main, *layout.lead):
+        return f"#{layout.anchor(here)}"
+    return f"/d/{deployment_id}{PAGES[goal]}"

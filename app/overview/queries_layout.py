@@ -1,0 +1,99 @@
+"""Which panels a position's home shows, and in which order: plan data, arranged by the time of the day."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from app.domain.deployments import State
+from app.domain.plan import Panel
+from app.web.access import Scope
+
+
+class Stage(Enum):
+    """A duty's time of the day, as the plan has it."""
+
+    BEFORE = "before"
+    DURING = "during"
+    AFTER = "after"
+
+
+_STAGES = {
+    State.SWITCHING: Stage.DURING,
+    State.SWITCHED: Stage.DURING,
+    State.ROLLING_BACK: Stage.DURING,
+    State.ROLLED_BACK: Stage.AFTER,
+    State.COMPLETED: Stage.AFTER,
+    State.ABORTED: Stage.AFTER,
+}
+
+WITHOUT_SEAT: tuple[Panel, ...] = ("votes", "traffic", "metrics", "customers", "team", "timeline")
+"""What an administrator without a seat sees."""
+
+BESIDE = ("gate", "traffic", "customers", "team", "progress")
+"""Panels that are narrow; they stand in the second column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Names of panels in reading order. `lead` comes before `main` on a small screen, `rest` after it."""
+
+    main: tuple[str, ...]
+    lead: tuple[str, ...]
+    rest: tuple[str, ...]
+    checklist_key: str = ""
+
+    def anchor(self, panel: str) -> str:
+        """The id of a panel on the page."""
+        return f"checklist-{self.checklist_key}" if panel == "checklist" else panel
+
+
+def stage_of(state: State) -> Stage:
+    return _STAGES.get(state, Stage.BEFORE)
+
+
+def layout_of(scope: Scope, state: State, *, has_question: bool) -> Layout:
+    """The panels of this person's positions, the first seat's first.
+
+    Votes and checklists are for before the switch: from then on the gate stands for the votes, and they make room.
+    """
+    wanted = _panels_of(scope)
+    stage = stage_of(state)
+    shown: list[str] = []
+    for panel in wanted:
+        shown += _shown(panel, scope, stage, has_question=has_question)
+    main = [name for name in shown if name not in BESIDE]
+    beside = [name for name in shown if name in BESIDE]
+    lead = [name for name in beside if name in ("gate", "traffic")]
+    rest = [name for name in beside if name not in lead]
+    if scope.seats:
+        rest.append("duties")
+    rest.append("reach")
+    return Layout(_by_stage(main, stage), tuple(lead), tuple(rest), scope.plan.production.checklist or "")
+
+
+def _panels_of(scope: Scope) -> tuple[Panel, ...]:
+    if not scope.seats:
+        return WITHOUT_SEAT
+    found: list[Panel] = []
+    for seat in scope.seats:
+        found += [panel for panel in scope.plan.position(seat.position).panels if panel not in found]
+    return tuple(found) or WITHOUT_SEAT
+
+
+def _shown(panel: Panel, scope: Scope, stage: Stage, *, has_question: bool) -> list[str]:
+    match panel:
+        case "votes":
+            return ["votes", "gate"] if has_question and stage is Stage.BEFORE else ["gate"]
+        case "checklist":
+            if stage is not Stage.BEFORE:
+                return []
+            return ["checklist", "progress"] if scope.may("proceed") else ["checklist"]
+        case _:
+            return [panel]
+
+
+def _by_stage(main: list[str], stage: Stage) -> tuple[str, ...]:
+    """Before the switch what is to be decided comes first, whatever a position watches later."""
+    if stage is not Stage.BEFORE:
+        return tuple(main)
+    first = [name for name in ("votes", "checklist") if name in main]
+    return (*first, *(name for name in main if name not in first))

@@ -1,0 +1,212 @@
+"""Reads of the home page's own panels: traffic, customers, team, the newest lines, duties, whom to reach."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.checklists.queries import one_list, production_checklist
+from app.checklists.views import ChecklistView
+from app.db.tables import Deployment, Operation, Person, ProbeSummary, RosterSeat, TargetState
+from app.domain.plan import Plan
+from app.eventlog.log import versions_of
+from app.metrics.queries import health_of
+from app.overview.mission import traffic_of
+from app.overview.queries_layout import Stage
+from app.overview.views import (
+    CustomersPanel,
+    DutiesPanel,
+    DutyGroup,
+    LatestPanel,
+    ReachPanel,
+    SeatRow,
+    TeamPanel,
+    TrafficPanel,
+)
+from app.timeline.queries import newest
+from app.traffic.queries import latest_operation, operation_view
+from app.web.access import Scope
+from app.web.figures import age, took
+from app.web.mission import HealthView
+
+NEWEST = 8
+LATELY = timedelta(minutes=5)
+HERE = timedelta(seconds=60)
+"""Who asked for nothing for longer is away."""
+
+_TALK = ("slack", "zoom", "place", "email")
+_TITLES = {Stage.BEFORE: "Before the deployment", Stage.DURING: "During", Stage.AFTER: "After"}
+_PAGES = {"board": "Go/no-go", "switch": "Switch", "wall": "Wall", "metrics": "Metrics", "timeline": "Timeline"}
+_PAGES |= {"checklists": "Checklists", "plan": "Plan", "range": "Range", "home": "Home"}
+
+
+async def health(session: AsyncSession, deployment: Deployment, scope: Scope, now: datetime) -> HealthView:
+    return await health_of(session, deployment, scope.plan, now)
+
+
+async def own_checklist(session: AsyncSession, scope: Scope) -> ChecklistView | None:
+    """This person's items of the production checklist; None where the plan has none."""
+    checklist = production_checklist(scope.plan)
+    return await one_list(session, scope, checklist.key, only_mine=True) if checklist else None
+
+
+# ── traffic ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def traffic(session: AsyncSession, scope: Scope, deployment: Deployment, now: datetime) -> TrafficPanel:
+    versions = await versions_of(session, scope.id)
+    target = await session.get_one(TargetState, deployment.target, populate_existing=True)
+    rows = [("BLUE", _found(target.blue_found, target.blue_at, now))]
+    rows.append(("GREEN", _found(target.green_found, target.green_at, now)))
+    rows.append(("Balancer", target.read_error or _found("answers", target.read_at, now)))
+    operation = await latest_operation(session, deployment)
+    if operation is not None:
+        rows += _moved(operation, deployment)
+    return TrafficPanel(f"/d/{scope.id}/home/_traffic", traffic_of(target, now), tuple(rows), versions)
+
+
+def _found(found: str, at: datetime | None, now: datetime) -> str:
+    return f"{found}, {age((now - at).total_seconds())} ago" if at is not None else "not asked yet"
+
+
+def _moved(operation: Operation, deployment: Deployment) -> list[tuple[str, str]]:
+    view = operation_view(operation, deployment)
+    name = view.title[:1].upper() + view.title[1:]
+    rows = [(name, f"{view.who}, {view.state.value}")]
+    if view.accepted_s is not None:
+        rows.append(("Click to accepted", took(view.accepted_s)))
+    if view.observed_100_s is not None:
+        rows.append(("Click to 100 % observed", took(view.observed_100_s)))
+    return rows
+
+
+# ── customers ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def customers(session: AsyncSession, scope: Scope, deployment: Deployment, now: datetime) -> CustomersPanel:
+    """Counters of the customers' process at three moments; a count that went backwards was begun anew."""
+    versions = await versions_of(session, scope.id)
+    last = await _count_at(session, deployment.target, now)
+    operation = await latest_operation(session, deployment)
+    since = operation.clicked_at if operation is not None else None
+    then = await _count_at(session, deployment.target, since) if since is not None else None
+    lately = await _count_at(session, deployment.target, now - LATELY)
+    asked, unanswered = await _probes(session, deployment.target, now)
+    recent, before = _difference(last, lately), _difference(last, then)
+    return CustomersPanel(
+        url=f"/d/{scope.id}/home/_customers",
+        requests=last[1] if last else None,
+        failed=last[2] if last else None,
+        recent_requests=recent[0] if recent else None,
+        recent_failed=recent[1] if recent else None,
+        since_word=f"since the {operation.kind} began" if operation is not None else "",
+        since_requests=before[0] if before else None,
+        since_failed=before[1] if before else None,
+        probes=asked,
+        probes_failed=unanswered,
+        at=last[0] if last else None,
+        now=now,
+        versions=versions,
+    )
+
+
+Count = tuple[datetime, int, int]
+
+
+async def _count_at(session: AsyncSession, target: str, moment: datetime) -> Count | None:
+    """(when, requests, failed) as last counted by `moment`."""
+    row = (
+        await session.execute(
+            select(ProbeSummary.second, ProbeSummary.customers_requests, ProbeSummary.customers_failed)
+            .where(
+                ProbeSummary.target == target,
+                ProbeSummary.second <= moment,
+                ProbeSummary.customers_requests.is_not(None),
+            )
+            .order_by(ProbeSummary.second.desc())
+            .limit(1)
+        )
+    ).one_or_none()
+    return None if row is None or row[1] is None else (row[0], row[1], row[2] or 0)
+
+
+def _difference(last: Count | None, then: Count | None) -> tuple[int, int] | None:
+    if last is None or then is None or last[1] < then[1] or last[2] < then[2]:
+        return None
+    return last[1] - then[1], last[2] - then[2]
+
+
+async def _probes(session: AsyncSession, target: str, now: datetime) -> tuple[int, int]:
+    """(probes, probes without an answer) of the last 5 min."""
+    row = ProbeSummary
+    total = func.coalesce(func.sum(row.blue + row.green + row.unknown + row.failed), 0)
+    statement = select(total, func.coalesce(func.sum(row.failed), 0))
+    found = await session.execute(statement.where(row.target == target, row.second > now - LATELY, row.second <= now))
+    asked, failed = found.one()
+    return int(asked), int(failed)
+
+
+# ── team, timeline ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def team(session: AsyncSession, scope: Scope, now: datetime) -> TeamPanel:
+    """Every seat of the roster in the plan's order, its holder, and when that one was last seen."""
+    versions = await versions_of(session, scope.id)
+    order = {position.key: number for number, position in enumerate(scope.plan.positions)}
+    statement = (
+        select(RosterSeat, Person)
+        .join(Person, Person.id == RosterSeat.person_id)
+        .where(RosterSeat.deployment_id == scope.id)
+        .execution_options(populate_existing=True)
+    )
+    found = (await session.execute(statement)).tuples().all()
+    rows = sorted(found, key=lambda row: (order.get(row[0].position, len(order)), row[0].is_deputy, row[0].seat))
+    return TeamPanel(
+        f"/d/{scope.id}/home/_team", tuple(_seat(scope, seat, who, now) for seat, who in rows), now, versions
+    )
+
+
+def _seat(scope: Scope, seat: RosterSeat, person: Person, now: datetime) -> SeatRow:
+    position = next((p for p in scope.plan.positions if p.key == seat.position), None)
+    title = position.title if position else seat.position
+    if position and position.seats > 1:
+        title = f"{title} {seat.seat}"
+    return SeatRow(
+        key=f"{seat.position}-{seat.seat}",
+        title=title,
+        name=person.name if person.name != title else "",
+        phone=person.phone,
+        is_you=person.id == scope.viewer.person_id,
+        is_deputy=seat.is_deputy,
+        is_here=seat.seen_at is not None and now - seat.seen_at <= HERE,
+        seen_at=seat.seen_at,
+        page=_PAGES.get(seat.seen_page, ""),
+    )
+
+
+async def latest(session: AsyncSession, scope: Scope) -> LatestPanel:
+    versions = await versions_of(session, scope.id)
+    lines = await newest(session, scope, NEWEST)
+    return LatestPanel(f"/d/{scope.id}/home/_latest", lines, scope.plan.timezone, versions)
+
+
+# ── duties, whom to reach ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def duties(scope: Scope, stage: Stage) -> DutiesPanel | None:
+    """The duties of the first seat; those of the present time come first."""
+    if not scope.seats:
+        return None
+    position = scope.plan.position(scope.seats[0].position)
+    by_stage = {
+        Stage.BEFORE: position.duties.before,
+        Stage.DURING: position.duties.during,
+        Stage.AFTER: position.duties.after,
+    }
+    groups = [DutyGroup(s.value, _TITLES[s], lines, s is stage) for s, lines in by_stage.items() if lines]
+    return DutiesPanel(position.title, position.mission, tuple(groups), scope.plan.rules, scope.plan.avoid)
+
+
+def reach(plan: Plan) -> ReachPanel:
+    talk = tuple(channel for channel in plan.channels if channel.kind in _TALK)
+    return ReachPanel(plan.contacts, talk, tuple(channel for channel in plan.channels if channel not in talk))

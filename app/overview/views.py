@@ -1,0 +1,259 @@
+"""What the list of deployments and the home pages show."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from app.checklists.views import ChecklistView, ProgressView
+from app.domain.deployments import State
+from app.domain.operations import Kind
+from app.domain.operations import State as Progress
+from app.domain.plan import Channel, Contact, Plan
+from app.domain.signoffs import Gate
+from app.metrics.views import MetricsPanel
+from app.signoffs.views import GateView, VotesView
+from app.timeline.views import Line
+from app.traffic.views import StripView
+from app.web.mission import HealthView, TrafficView
+
+Tone = Literal["calm", "warn", "crit"]
+Goal = Literal["vote", "checklist", "gate", "switch", "wall", "timeline", "plan", "list", "proceed", "arm"]
+"""Where a move leads. `proceed` and `arm` are pressed right there; the others are links."""
+
+NORMAL = HealthView("ok", "Normal")
+POSTED: frozenset[Goal] = frozenset({"proceed", "arm"})
+
+
+@dataclass(frozen=True, slots=True)
+class OperationNow:
+    """The newest operation of the present attempt, as far as it decides what people do."""
+
+    kind: Kind
+    state: Progress
+    reason: str = ""
+    is_escalated: bool = False
+    is_written: bool = False
+    is_observed: bool = False
+    is_running: bool = False
+
+
+@dataclass(frozen=True)
+class NowFacts:
+    """Everything that "What do I do now?" is answered from, for one person.
+
+    `own` are the keys of the questions this person answers; `open_items` and `failed_items` the texts of this
+    person's own checklist items; `unmet` the texts of what machines could not confirm; `absent` names of people.
+    """
+
+    plan: Plan
+    state: State
+    gate: Gate
+    own: frozenset[str]
+    rights: frozenset[str]
+    blue: str
+    green: str
+    planned_at: datetime
+    now: datetime
+    open_items: tuple[str, ...] = ()
+    failed_items: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    operation: OperationNow | None = None
+    health: HealthView = NORMAL
+    reason: str = ""
+    held_by: str = ""
+    switched_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The next move: its button's words, and where it leads. `url` is filled in for the page it stands on."""
+
+    title: str
+    goal: Goal
+    url: str = ""
+
+    @property
+    def is_posted(self) -> bool:
+        return self.goal in POSTED
+
+
+@dataclass(frozen=True, slots=True)
+class NowView:
+    """The answer: a sentence that names the state and the next move, one more of why, and at most two moves."""
+
+    headline: str
+    advice: str
+    moves: tuple[Move, ...] = ()
+    tone: Tone = "calm"
+
+
+@dataclass(frozen=True, slots=True)
+class NowPanel:
+    """NowView on a home page. `step_up_url` is set where a pressed move needs a fresh sign-in first."""
+
+    url: str
+    eyebrow: str
+    now: NowView
+    step_up_url: str
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficPanel:
+    """Where traffic is and what last moved it: rows of (term, value)."""
+
+    url: str
+    traffic: TrafficView
+    rows: tuple[tuple[str, str], ...]
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CustomersPanel:
+    """Customers' requests and those that failed; None where nobody counts (no customers' counter, or it was lost).
+
+    `recent_failed` of `recent_requests` in the last 5 min; `since_failed` of `since_requests` since `since_word`.
+    """
+
+    url: str
+    requests: int | None
+    failed: int | None
+    recent_requests: int | None
+    recent_failed: int | None
+    since_word: str
+    since_requests: int | None
+    since_failed: int | None
+    probes: int
+    probes_failed: int
+    at: datetime | None
+    now: datetime
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SeatRow:
+    """One seat of the roster. `is_here`: seen within a minute; `page` is the page last looked at, in words."""
+
+    key: str
+    title: str
+    name: str
+    phone: str
+    is_you: bool
+    is_deputy: bool
+    is_here: bool
+    seen_at: datetime | None
+    page: str
+
+
+@dataclass(frozen=True, slots=True)
+class TeamPanel:
+    url: str
+    rows: tuple[SeatRow, ...]
+    now: datetime
+    versions: Mapping[str, int]
+
+    @property
+    def here(self) -> int:
+        return sum(row.is_here for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class LatestPanel:
+    """The newest lines of the timeline."""
+
+    url: str
+    lines: tuple[Line, ...]
+    zone: str
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class DutyGroup:
+    """Duties of one time of the day; `is_now` marks the present one."""
+
+    key: str
+    title: str
+    lines: tuple[str, ...]
+    is_now: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DutiesPanel:
+    title: str
+    mission: str
+    groups: tuple[DutyGroup, ...]
+    rules: tuple[str, ...]
+    avoid: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReachPanel:
+    """Who to call and where to talk and look, from the plan."""
+
+    contacts: tuple[Contact, ...]
+    talk: tuple[Channel, ...]
+    look: tuple[Channel, ...]
+
+
+@dataclass(frozen=True)
+class HomeView:
+    """A position's home: what to do now, then its panels. `main`, `lead` and `rest` name panels in reading order:
+    `lead` stands beside the main column on a wide screen and before it on a small one, `rest` after both."""
+
+    url: str
+    now: NowPanel
+    main: tuple[str, ...]
+    lead: tuple[str, ...]
+    rest: tuple[str, ...]
+    versions: Mapping[str, int]
+    votes: VotesView | None = None
+    gate: GateView | None = None
+    checklist: ChecklistView | None = None
+    progress: ProgressView | None = None
+    metrics: MetricsPanel | None = None
+    strip: StripView | None = None
+    traffic: TrafficPanel | None = None
+    customers: CustomersPanel | None = None
+    team: TeamPanel | None = None
+    latest: LatestPanel | None = None
+    duties: DutiesPanel | None = None
+    reach: ReachPanel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRow:
+    """A line of the list. `is_open` is false once nothing more is to come; `seat` is this person's, or empty."""
+
+    id: int
+    title: str
+    mode: Literal["live", "rehearsal"]
+    blue_version: str
+    green_version: str
+    state: str
+    tone: Tone
+    seat: str
+    planned_at: datetime
+    zone: str
+    zone_label: str
+    now: NowView
+    is_open: bool
+    attempt: int
+
+    @property
+    def url(self) -> str:
+        return f"/d/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ListView:
+    """All deployments of a person. `rehearse` is where the button "New rehearsal" posts to, empty without the right;
+    `why_not` is why it is closed, empty when it is open."""
+
+    rows: tuple[DeploymentRow, ...]
+    more: int
+    is_range: bool
+    is_admin: bool
+    rehearse: str = ""
+    why_not: str = ""

@@ -1,0 +1,61 @@
+"""What people send to the range. The bounds are docs/range.md's; the range checks them once more."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from app.domain.sides import Side
+from app.web.form import PageForm
+
+Load = Annotated[int, Field(ge=0, le=95)]
+Milliseconds = Annotated[int, Field(ge=0, le=30_000)]
+
+
+class KnobForm(PageForm):
+    """A card of knobs. `part` is what the control API gets: all knobs of the card, so an unticked box is a no."""
+
+    def part(self, group: str) -> dict[str, Any]:
+        return {group: self.model_dump(exclude={"key"})}
+
+
+class ReleaseForm(KnobForm):
+    latency_ms: Annotated[int, Field(ge=0, le=10_000)]
+    failure_percent: Annotated[int, Field(ge=0, le=100)]
+    memory_percent: Load
+    cpu_percent: Load
+    db_connections: Annotated[int, Field(ge=0, le=110)]
+    dead: bool = False
+    unavailable: bool = False
+
+
+class BalancerForm(KnobForm):
+    slow_ms: Milliseconds
+    late_ms: Milliseconds
+    refuse: bool = False
+    drop_answer: bool = False
+
+
+class CustomersForm(KnobForm):
+    per_second: Annotated[int, Field(ge=0, le=1000)]
+
+
+Group = Literal["blue", "green", "balancer", "customers"]
+
+FORMS: dict[Group, type[KnobForm]] = {
+    "blue": ReleaseForm,
+    "green": ReleaseForm,
+    "balancer": BalancerForm,
+    "customers": CustomersForm,
+}
+
+
+class PresetForm(PageForm):
+    preset: Literal["green_slow", "green_failing", "green_dead", "balancer_refuses", "all_well"]
+
+
+class RestartForm(PageForm):
+    side: Side
+
+
+class SentOnce(PageForm):
+    """A form without fields of its own."""
