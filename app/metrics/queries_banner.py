@@ -11,7 +11,7 @@ from app.domain.operations import Kind
 from app.domain.plan import Metric, Plan
 from app.domain.sides import Side
 from app.metrics.views import MetricRow, ReadingNow, WallBanner
-from app.web.figures import age, quantity, within
+from app.web.figures import age, hms, plain, quantity, within
 from app.web.mission import TrafficView
 
 Aside = tuple[str, str]
@@ -93,12 +93,10 @@ def _critical(facts: Facts) -> WallBanner | None:
     if not bad:
         return None
     metric, reading = bad[0]
-    value = quantity(reading.value, metric.unit)
     more = f" {len(bad) - 1} more critical." if len(bad) > 1 else ""
-    title = f"CRITICAL: {reading.side} {within(metric.title)} {value}"
-    return WallBanner(
-        "crit", title, f"Above {quantity(metric.critical, metric.unit)}. {metric.decision}{more}", _who(facts)
-    )
+    title = f"CRITICAL: {reading.side} {within(metric.title)}"
+    text = f"Above {quantity(metric.critical, metric.unit)}. {metric.decision}{more}"
+    return WallBanner("crit", title, text, _who(facts), reading=_living(metric, reading))
 
 
 def _unknown(facts: Facts) -> WallBanner | None:
@@ -111,10 +109,11 @@ def _unknown(facts: Facts) -> WallBanner | None:
         return WallBanner("unknown", "UNKNOWN: no readings at all", f"{since}Nothing here counts as healthy.")
     sides = sorted({reading.side.value for _, reading in dark})
     titles = list(dict.fromkeys(within(metric.title) for metric, _ in dark))
-    what = titles[0] if len(titles) == 1 else f"{len(titles)} metrics"
+    where = " and ".join(sides)
+    what = f"{where} {titles[0]}" if len(titles) == 1 else f"{len(titles)} metrics of {where}"
     more = f"{', '.join(titles)}. " if len(titles) > 1 else ""
     text = f"{more}No reading to rely on; it does not count as healthy."
-    return WallBanner("unknown", f"UNKNOWN: {' and '.join(sides)} {what}", text[:1].upper() + text[1:])
+    return WallBanner("unknown", f"UNKNOWN: {what}", text[:1].upper() + text[1:])
 
 
 def _switch_running(facts: Facts) -> WallBanner | None:
@@ -150,8 +149,13 @@ def _warning(facts: Facts) -> WallBanner | None:
     metric, reading = watched[0]
     more = f" {len(watched) - 1} more in warning." if len(watched) > 1 else ""
     text = f"Above {quantity(metric.warning, metric.unit)}; critical is above {quantity(metric.critical, metric.unit)}."
-    title = f"WARNING: {reading.side} {within(metric.title)} {quantity(reading.value, metric.unit)}"
-    return WallBanner("warn", title, f"{text} Watch closely.{more}", *_aside_and_time(facts))
+    title = f"WARNING: {reading.side} {within(metric.title)}"
+    aside, counts_to = _aside_and_time(facts)
+    return WallBanner("warn", title, f"{text} Watch closely.{more}", aside, counts_to, _living(metric, reading))
+
+
+def _living(metric: Metric, reading: ReadingNow) -> tuple[str, str, str]:
+    return f"readings.{metric.key}.{reading.side}", plain(reading.figure), metric.unit
 
 
 _NEXT: Mapping[State, str] = {
@@ -183,10 +187,10 @@ def _way_back(facts: Facts) -> str:
     target = facts.target
     if target is None or target.blue_at is None or target.blue_is_healthy is None:
         return "BLUE's health is not known."
-    since = age((facts.now - target.blue_at).total_seconds())
+    at = hms(target.blue_at, facts.plan.timezone)
     if not target.blue_is_healthy:
-        return f"BLUE is not healthy ({target.blue_found}, {since} ago)."
-    return f"Rollback is ready: BLUE healthy {since} ago."
+        return f"BLUE is not healthy: {target.blue_found} at {at}."
+    return f"Rollback is ready: BLUE healthy at {at}."
 
 
 def _aside_and_time(facts: Facts) -> tuple[Aside | None, datetime | None]:

@@ -175,4 +175,4 @@ async def _events(session: AsyncSession, deployment_id: int) -> tuple[WallEvent,
         .order_by(Event.seq.desc())
         .limit(EVENTS)
     )
-    return tuple(WallEvent(*row) for row in rows.tuples())
+    return tuple(WallEvent(*row) for row in rows)

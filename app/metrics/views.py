@@ -79,6 +79,8 @@ class WallBanner:
     text: str
     aside: tuple[str, str] | None = None
     counts_to: datetime | None = None
+    reading: tuple[str, str, str] | None = None
+    """A value at the end of the title that goes on living: the stream's key, its text now, its unit."""
     started_at: datetime | None = None
     ends_at: datetime | None = None
 

@@ -4,6 +4,7 @@ const SILENT_MS = 6_000;
 const AGAIN_MS = 5_000;
 const REST_MS = 30_000;
 const QUICK_TRIES = 4;
+const drawnAt = new Map();
 const STOPS = { target: 46, warning: 64, critical: 82 };
 let heardAt = performance.now();
 let askedAt = 0;
@@ -47,5 +48,17 @@ function watch() {
   }
 }
 
+/** What a page wants anew every so many seconds because it counts: the wall. */
+function repeat() {
+  if ("stale" in document.documentElement.dataset) return;
+  for (const panel of document.querySelectorAll("[data-every][hx-get]")) {
+    const now = performance.now();
+    if (!drawnAt.has(panel.id)) drawnAt.set(panel.id, now);
+    if (now - drawnAt.get(panel.id) < Number(panel.dataset.every) * 1_000) continue;
+    drawnAt.set(panel.id, now);
+    htmx.trigger(panel, "refresh");
+  }
+}
+
 document.addEventListener("live:data", move);
-if (document.body.dataset.stream) setInterval(watch, 1_000);
+if (document.body.dataset.stream) setInterval(() => { watch(); repeat(); }, 1_000);
