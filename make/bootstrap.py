@@ -4,6 +4,7 @@ Run by the system's Python, with nothing but its standard library: `python3 make
 an old Python 3 can read too, so that it can say that it is too old.
 """
 
+import collections
 import hashlib
 import os
 import subprocess
@@ -63,11 +64,25 @@ def is_current(lock: str) -> bool:
 
 
 def run(*command: str) -> None:
+    """Run it with its output kept back, and tell of each tenth package; if it fails, show the end of what it said."""
     environment = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1")
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
-    if done.returncode != 0:
+    said = collections.deque(maxlen=30)
+    packages = 0
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True
+    )
+    for line in process.stdout or ():
+        said.append(line)
+        if line.startswith("Collecting "):
+            packages += 1
+            if packages % 10 == 0:
+                print(f"  {packages} packages fetched", flush=True)
+        elif packages and line.startswith("Installing collected packages"):
+            print("  all fetched; unpacking", flush=True)
+    if process.wait() != 0:
+        sys.stderr.write("".join(said))
         shown = " ".join(command)
-        give_up(f"This did not work: {shown}\nWhat it printed above says why. Then run the same make again.")
+        give_up(f"This did not work: {shown}\nIts last words, above, say why. Then run the same make again.")
 
 
 def install(lock: str) -> None:
@@ -78,7 +93,7 @@ def install(lock: str) -> None:
     if os.path.exists(STAMP):
         os.remove(STAMP)  # a half-done installation must not look like a whole one
     print(f"Installing the dependencies that {lock} names (the first time a minute or two)", flush=True)
-    pip = (PYTHON, "-m", "pip", "--quiet", "--no-input")
+    pip = (PYTHON, "-m", "pip", "--no-input")
     run(*pip, "install", "--require-hashes", "-r", lock)
     run(*pip, "install", "--no-deps", "--no-build-isolation", "--editable", ".")
     sums = [checksum(RUN)] + ([checksum(DEVELOP)] if lock == DEVELOP else [])
