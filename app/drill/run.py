@@ -1,6 +1,7 @@
 """The course of a drill, its faults, and its judgement."""
 
 import asyncio
+import contextlib
 import json
 import tempfile
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database, make_engine
@@ -66,11 +68,15 @@ class Drill:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._database.aclose)
             stack.push_async_callback(self._control.aclose)
+            teller = asyncio.create_task(self._tell_for_ever())
             try:
                 async with asyncio.timeout(240):
                     await self._course(stack)
             except (WentWrong, TimeoutError) as error:
                 self._fall_short(str(error) or "the drill took longer than 240 s")
+            teller.cancel()
+            await asyncio.gather(teller, return_exceptions=True)
+            await self._say_events()
             await self._count_customers()
         self._result["ok"] = not self._shortfalls
         self._result["shortfalls"] = self._shortfalls
@@ -89,6 +95,12 @@ class Drill:
     def _expect(self, condition: bool, text: str) -> None:
         if not condition:
             self._fall_short(text)
+
+    async def _tell_for_ever(self) -> None:
+        while True:
+            with contextlib.suppress(DBAPIError):
+                await self._say_events()
+            await asyncio.sleep(0.2)
 
     async def _say_events(self) -> None:
         """Print what the log has to say since the last time."""
@@ -136,12 +148,10 @@ class Drill:
         self._say(f"{ticked} checklist items confirmed")
         for title in SIGNERS:
             await sign_off(team[title])
-        await self._say_events()
         await team["Project manager"].post("/proceed")
         await team["DevOps lead"].post("/arm")
         self._result["signoffs"] = len(SIGNERS)
         self._result["checklist_items"] = ticked
-        await self._say_events()
 
     async def _before_switch(self) -> None:
         if self._fault == "green-dead":
@@ -267,7 +277,6 @@ class Drill:
         try:
             return await self._until(query, within_s, f"operation {operation_id} ends")
         finally:
-            await self._say_events()
             await self._say_checks(operation_id)
 
     async def _say_checks(self, operation_id: int) -> None:

@@ -22,6 +22,13 @@ from app.traffic.commands import restore as request_restore
 LEASE = timedelta(seconds=1.5)
 """Renewed every 0.5 s while held; a dead worker's operation is free this long after its last renewal."""
 PRESENT_WITHIN = timedelta(minutes=10)
+_ENDED = {
+    State.DONE: "complete",
+    State.FAILED: "failed",
+    State.ESCALATED: "over, escalated",
+    State.SUPERSEDED: "superseded",
+    State.REFUSED: "refused",
+}
 _KEEP_FIRST = ("read_back_at", "observed_95_at", "observed_99_at", "observed_100_at", "verified_at", "written_at")
 
 
@@ -228,7 +235,7 @@ class PostgresStore:
             text = f"The rollback ended without all checks YES: {reason}"
             await apply(session, deployment, Change.ROLLBACK_DONE, actor=actor, text=text, severity="crit")
         else:
-            text = f"Operation {operation_id} ({row.kind}) ended: {state.value}{f'; {reason}' if reason else ''}"
+            text = f"The {row.kind} is {_ENDED[state]}{f': {reason}' if reason else ''}"
             kind = f"traffic.{row.kind}.ended"
             await append(session, deployment.id, Entry(kind, text, ("traffic", "deployment")), actor)
 
