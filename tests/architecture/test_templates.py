@@ -72,7 +72,9 @@ def test_a_fragment_has_one_root_with_an_id(environment: Environment, path: Path
         part.data for output in tree.body if isinstance(output, nodes.Output) for part in output.nodes
         if isinstance(part, nodes.TemplateData)
     ).strip()  # fmt: skip
-    is_call = not literals and any(isinstance(node, nodes.CallBlock | nodes.If | nodes.Output) for node in tree.body)
+    is_call = not literals and any(
+        isinstance(node, nodes.CallBlock | nodes.If | nodes.Output | nodes.Include) for node in tree.body
+    )
     assert is_call or re.match(r"<[a-z]+\b[^>]*\bid=", literals), f"{path.name} starts with {literals[:60]!r}"
 
 
