@@ -121,11 +121,11 @@ def running_up(data: Path, port: int) -> Iterator[tuple[subprocess.Popen[str], l
     )
     assert process.stdout is not None
     printed: list[str] = []
-    for line in process.stdout:
-        printed.append(line)
-        if "Ctrl-C stops" in line:
-            break
     try:
+        for line in process.stdout:
+            printed.append(line)
+            if "Ctrl-C stops" in line:
+                break
         yield process, printed
     finally:
         process.kill()
@@ -137,6 +137,7 @@ def all_gone(data: Path, installation: Installation) -> bool:
     return not orphans.pids(data) and not Leftovers(installation.postgres.ground).pids()
 
 
+@pytest.mark.timeout(300)
 def test_up_ends_by_signal_and_survives_kill_9(tmp_path: Path) -> None:
     data = (tmp_path / "data of up").resolve()
     installation = Installation(data)
