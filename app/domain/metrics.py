@@ -5,13 +5,14 @@ never resets a breach that is running.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
 from app.domain.plan import Metric
+from app.domain.sides import Side
 
 STALE_PERIODS = 2
 """A reading may miss two periods (plan's `every_s`) and the tolerance, then it is too old to say anything."""
@@ -79,6 +80,22 @@ def judge(
     if value > metric.critical:
         return Verdict.CRITICAL
     return Verdict.WARNING if value > metric.warning else Verdict.OK
+
+
+def without_false_idle(
+    metrics: Iterable[Metric], verdicts: Mapping[tuple[str, Side], Verdict]
+) -> dict[tuple[str, Side], Verdict]:
+    """The same verdicts, but a side of which nothing at all is known is not idle: it is dark, so UNKNOWN."""
+    own = [metric.key for metric in metrics if not measures_traffic(metric)]
+    dark = {
+        side
+        for side in Side
+        if own and all(verdicts.get((key, side), Verdict.UNKNOWN) is Verdict.UNKNOWN for key in own)
+    }
+    return {
+        key: Verdict.UNKNOWN if verdict is Verdict.IDLE and key[1] in dark else verdict
+        for key, verdict in verdicts.items()
+    }
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

@@ -1,14 +1,14 @@
 """Reads of readings: the newest with its verdict, the last 15 minutes, and the views made of them."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import String, case, column, func, select, true, values
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, ProbeSummary, Reading, TargetState
-from app.domain.metrics import Verdict, health, is_figure, judge
+from app.domain.metrics import Verdict, health, is_figure, judge, without_false_idle
 from app.domain.plan import Plan
 from app.domain.sides import Side
 from app.eventlog.log import versions_of
@@ -70,6 +70,16 @@ async def latest_of(
         statement = select(wanted.c.metric, wanted.c.side, newest.c.value, newest.c.samples, newest.c.at)
         for key, name, value, samples, at in await session.execute(statement.join(newest, true())):
             found[key, name] = (value, samples, at)
+    return judged(plan, found, now, serving)
+
+
+def judged(
+    plan: Plan,
+    found: Mapping[tuple[str, str], tuple[float | None, int, datetime]],
+    now: datetime,
+    serving: frozenset[Side],
+) -> Readings:
+    """Verdicts on what was found (value, samples, moment), for every metric of the plan on both sides."""
     readings: dict[tuple[str, Side], ReadingNow] = {}
     for metric in plan.metrics:
         for side in Side:
@@ -77,7 +87,8 @@ async def latest_of(
             verdict = judge(metric, value, samples, at, now, is_in_service=side in serving)
             age_s = (now - at).total_seconds() if at else None
             readings[metric.key, side] = ReadingNow(metric.key, side, value, samples, at, age_s, verdict)
-    return readings
+    verdicts = without_false_idle(plan.metrics, {key: reading.verdict for key, reading in readings.items()})
+    return {key: replace(reading, verdict=verdicts[key]) for key, reading in readings.items()}
 
 
 async def health_of(session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime) -> HealthView:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
 from app.db.tables import Deployment, Event
-from app.domain.metrics import Verdict, is_figure, judge
+from app.domain.metrics import Verdict, is_figure
 from app.domain.plan import Metric, Plan
 from app.domain.sides import Side
 from app.eventlog.log import SYSTEM, Entry, Severity, append, notify, touch
@@ -141,9 +141,11 @@ class Collector:
         now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
         serving = await in_service(session, self._target, now)
         standing = self._standing or await self._recall(session, now, serving)
-        readings = tuple(_reading(metric, side, found[side], now) for metric in metrics for side in Side)
-        await store(session, self._id, readings, SOURCE)
-        judged = tuple(_judged(self._plan.metric(each.metric), each, now, serving) for each in readings)
+        stored = tuple(_reading(metric, side, found[side], now) for metric in metrics for side in Side)
+        await store(session, self._id, stored, SOURCE)
+        # Judged from the table, so that browsers are told what a page drawn now would show.
+        readings = await latest_of(session, self._id, self._plan, now, serving)
+        judged = tuple(readings[metric.key, side] for metric in metrics for side in Side)
         for message in messages(self._id, judged):
             await notify(session, message)
         standing, entries = follow(standing, judged, self._plan, serving)
@@ -193,12 +195,6 @@ def _reading(metric: Metric, side: Side, found: Mapping[str, Sample], now: datet
         return PostedReading(metric.key, side.value, None, 0, now)
     value = sample.value if is_figure(sample.value) else None
     return PostedReading(metric.key, side.value, value, max(sample.samples, 0), now)
-
-
-def _judged(metric: Metric, reading: PostedReading, now: datetime, serving: frozenset[Side]) -> ReadingNow:
-    side = Side(reading.side)
-    verdict = judge(metric, reading.value, reading.samples, reading.at, now, is_in_service=side in serving)
-    return ReadingNow(metric.key, side, reading.value, reading.samples, reading.at, 0.0, verdict)
 
 
 def messages(deployment_id: int, readings: Sequence[ReadingNow]) -> list[dict[str, Any]]:

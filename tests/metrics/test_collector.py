@@ -147,6 +147,15 @@ async def test_an_idle_side_without_samples_is_idle_and_says_nothing(
     assert await events(database, deployment) == []
 
 
+async def test_an_idle_side_that_does_not_answer_is_unknown_and_not_idle(
+    database: Database, deployment: Deployment, plan: Plan, turn: Turn, source: ScriptedSource
+) -> None:
+    source.silent = {Side.GREEN}
+    await turn(1)
+    readings = await newest(database, deployment, plan)
+    assert {readings[metric.key, Side.GREEN].verdict for metric in plan.metrics} == {"UNKNOWN"}
+
+
 async def test_critical_becomes_an_event_once_and_its_end_another(
     database: Database, deployment: Deployment, turn: Turn, source: ScriptedSource
 ) -> None:
