@@ -26,7 +26,7 @@ function begin(form, submitter) {
     waiting.get(form).text = label.textContent;
     label.textContent = "Sending…";
   }, PATIENCE_MS);
-  waiting.set(form, { timer, label, submitter, text: null });
+  waiting.set(form, { timer, label, submitter, text: null, row: form.closest("li[id]")?.id ?? "" });
 }
 
 function end(form) {
@@ -70,6 +70,14 @@ function answered(event) {
   if (key && event.detail.ctx.response.status < 500) key.value = freshKey();
 }
 
+/** The form went away with its answer: the focus stays in its row, else at the panel's heading. */
+function stay(panel, row) {
+  const next = row?.querySelector("summary, textarea, button, a") ?? panel?.querySelector("[tabindex], summary, h1, h2");
+  if (!next) return;
+  if (next.tabIndex < 0) next.tabIndex = -1;
+  next.focus();
+}
+
 function swapped(event) {
   const { ctx } = event.detail;
   if (!(ctx.sourceEvent?.target instanceof HTMLFormElement)) return;
@@ -80,7 +88,7 @@ function swapped(event) {
   if (target?.id === "notice") {
     (target.querySelector("[tabindex], a, button") ?? target).focus();
   } else if (document.activeElement === document.body) {
-    target?.querySelector("[tabindex], summary, h1, h2")?.focus?.();
+    stay(target, document.getElementById(waiting.get(ctx.sourceElement)?.row ?? ""));
   }
   if (target?.id !== "notice") document.getElementById("notice")?.replaceChildren();
 }
