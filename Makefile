@@ -25,7 +25,7 @@ lint: environment-dev ## Check style, types, the house's floors and the vendored
 	@"$(BIN)/python" scripts/vendor.py --check
 
 bench: environment-dev ## Measure the switch, the rollback, the live updates and the pages
-	@"$(BIN)/python" -m bench $(ARGS)
+	@"$(BIN)/python" -m tests.bench $(ARGS)
 
 drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-slow, green-dead, worker-kill, postgres-restart)
 	@exec setpriv --pdeathsig TERM -- "$(BIN)/gonogo" drill $(DRILL) $(ARGS)
@@ -39,7 +39,7 @@ clean: ## Remove environment, caches and the rehearsal's data
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 environment:
-	@$(PYTHON) make/bootstrap.py
+	@$(PYTHON) scripts/bootstrap.py
 
 environment-dev:
-	@$(PYTHON) make/bootstrap.py --dev
+	@$(PYTHON) scripts/bootstrap.py --dev

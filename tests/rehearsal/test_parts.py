@@ -54,7 +54,9 @@ def test_the_ledger_keeps_the_newest_failures() -> None:
     failures = told["failures"]
     assert isinstance(failures, list)
     assert failures[0]["path"] == f"/{REMEMBERED + 4}"
-    assert len(ledger.as_json(10)["failures"]) == 10  # type: ignore[arg-type]
+    fewer = ledger.as_json(10)["failures"]
+    assert isinstance(fewer, list)
+    assert len(fewer) == 10
 
 
 def test_two_installations_get_different_ports(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Make .venv and install the locked dependencies into it; do nothing when they are there already.
 
-Run by the system's Python, with nothing but its standard library: `python3 make/bootstrap.py [--dev]`. It keeps to what
+Run by the system's Python, with nothing but its standard library: `python3 scripts/bootstrap.py [--dev]`. It keeps to what
 an old Python 3 can read too, so that it can say that it is too old.
 """
 
@@ -48,7 +48,7 @@ def check_machine() -> None:
 def checksum(lock: str) -> str:
     """Of all that decides what is in the environment: the lock, the project's own metadata, this Python, the place."""
     digest = hashlib.sha256(f"{lock} {sys.version} {ROOT}".encode())
-    for name in (lock, "pyproject.toml", os.path.join("make", "bootstrap.py")):
+    for name in (lock, "pyproject.toml", os.path.join("scripts", "bootstrap.py")):
         with open(os.path.join(ROOT, name), "rb") as stream:
             digest.update(stream.read())
     return digest.hexdigest()
