@@ -8,6 +8,7 @@ from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
@@ -132,5 +133,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(import_module(f"app.{feature}.routes").router)
     app.mount("/static", static)
     errors.install(app)
+    app.add_middleware(GZipMiddleware, minimum_size=500, compresslevel=5)
     app.add_middleware(SecurityMiddleware, tls=settings.secure_cookies)
     return app
