@@ -127,7 +127,7 @@ def verify_log() -> None:
         database = Database(make_engine(from_env().database_url))
         bad = 0
         async with database.session() as session:
-            for chain, length in (await session.execute(select(EventChain.chain, EventChain.seq))).tuples():
+            for chain, length in await session.execute(select(EventChain.chain, EventChain.seq)):
                 first_bad = await verify_chain(session, chain)
                 typer.echo(
                     f"chain {chain}: {f'first bad row {first_bad}' if first_bad else f'verified, {length} lines'}"

@@ -11,7 +11,7 @@ from app.db.tables import Deployment, Operation, OperationCheck, Person, RosterS
 from app.domain.deployments import State as Course
 from app.domain.operations import ADVISORY, Kind, State
 from app.domain.plan import Contact, Criterion, Phase, Plan
-from app.domain.signoffs import Gate, GateVerdict
+from app.domain.signoffs import Gate, GateVerdict, VoteState
 from app.eventlog.log import versions_of
 from app.signoffs.queries import gate_of
 from app.traffic import queries_strip as strips
@@ -20,18 +20,18 @@ from app.traffic.queries_words import Facts, words
 from app.traffic.views import (
     Act,
     ClockStage,
+    ClockView,
     ControlStage,
     ControlView,
     CriteriaView,
-    HistoryView,
+    CriterionRow,
+    LiveView,
     MovedView,
-    NowView,
     OperationPanel,
     OperationView,
     StateView,
     StripStage,
     StripView,
-    SwitchPage,
 )
 from app.web.access import STEP_UP, Scope
 from app.web.figures import UNKNOWN, age, hms, percent, thousands, took
@@ -44,7 +44,7 @@ _MOVED = (Course.SWITCHING, Course.SWITCHED, Course.COMPLETED)
 
 @dataclass(frozen=True)
 class Ground:
-    """One consistent read. `ready` is None where an operation of this attempt already moved traffic."""
+    """One consistent read. `gate` and `ready` are None where an operation of this attempt already moved traffic."""
 
     scope: Scope
     versions: Mapping[str, int]
@@ -54,7 +54,7 @@ class Ground:
     operation: OperationView | None
     checks: Mapping[str, OperationCheck]
     earlier: Sequence[Operation]
-    gate: Gate
+    gate: Gate | None
     ready: strips.Readiness | None
     last_rollback_s: float | None
     holders: Mapping[str, tuple[str, ...]]
@@ -87,6 +87,18 @@ class Ground:
         return "switch" if self.state in _MOVED else "before"
 
     @property
+    def within_s(self) -> float:
+        return self.phase.rollback.within_s if self.phase.rollback else 30.0
+
+    @property
+    def criteria(self) -> tuple[CriterionRow, ...]:
+        return strips.criteria_rows(self.criteria_specs, self.checks, self.operation)
+
+    @property
+    def criteria_specs(self) -> tuple[Criterion, ...]:
+        return self.phase.rollback.criteria if self.phase.rollback else ()
+
+    @property
     def stages(self) -> tuple[StripStage, ...]:
         if self.ready is not None:
             return strips.live_stages(self.phase.strip, self.ready)
@@ -105,9 +117,9 @@ async def ground_of(session: AsyncSession, scope: Scope) -> Ground:
     now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     target = await session.get_one(TargetState, deployment.target, populate_existing=True)
     row = await latest_operation(session, deployment)
-    gate, _ = await gate_of(session, deployment, scope.plan, scope.plan_hash, now)
     back = await last_rollback(session, deployment.target)
     has_moved = Course(deployment.state) in _MOVED or (row is not None and row.kind == Kind.ROLLBACK)
+    gate = None if has_moved else (await gate_of(session, deployment, scope.plan, scope.plan_hash, now))[0]
     return Ground(
         scope=scope,
         versions=versions,
@@ -133,7 +145,7 @@ async def _holders(session: AsyncSession, deployment: Deployment, plan: Plan) ->
         .where(RosterSeat.deployment_id == deployment.id, Person.is_disabled.is_(False))
         .order_by(RosterSeat.id)
     )
-    seats = list(rows.tuples())
+    seats = list(rows)
     held = {position.key: position.capabilities for position in plan.positions}
     return {
         capability: tuple(dict.fromkeys(name for position, name in seats if capability in held.get(position, ())))
@@ -148,52 +160,51 @@ def _one_of(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-async def switch_page(session: AsyncSession, scope: Scope, *, error: str = "") -> SwitchPage:
-    ground = await ground_of(session, scope)
-    return SwitchPage(
-        state=state_view(ground),
-        operation=operation_panel(ground),
-        strip=strip_view(ground),
-        criteria=criteria_view(ground),
-        rollback_now=now_view(ground),
-        moved=moved_view(ground),
-        control=control_view(ground, error=error),
-        history=history_view(ground),
+def live_view(ground: Ground) -> LiveView:
+    operation, act = ground.operation, ground.act
+    return LiveView(
+        url=f"{ground.url}/_live",
+        act=act,
+        is_polled=ground.state is Course.ARMED,
+        state=_state(ground),
+        operation=_operation(ground, operation) if operation else None,
+        strip=_strip(ground) if act != "rollback" else None,
+        criteria=CriteriaView(ground.criteria, ground.within_s) if act == "rollback" else None,
+        clock=_clock(ground, operation) if operation is not None and act == "rollback" else None,
+        moved=_moved(ground),
+        history=tuple(operation_view(row, ground.deployment) for row in ground.earlier),
+        zone=ground.zone,
+        now=ground.now,
+        versions=ground.versions,
     )
 
 
 # ── headline ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def state_view(ground: Ground) -> StateView:
+def _state(ground: Ground) -> StateView:
     said = words(_facts(ground))
-    you = ground.scope.seat_title
     return StateView(
-        url=f"{ground.url}/_state",
-        act=ground.act,
-        eyebrow=f"{said.eyebrow} · {you}",
+        eyebrow=f"{said.eyebrow} · {ground.scope.seat_title}",
         title=said.title,
         text=said.text,
         link=("Open the board", f"/d/{ground.scope.id}/board") if said.goal == "board" else None,
-        versions=ground.versions,
     )
 
 
 def _facts(ground: Ground) -> Facts:
-    rows = strips.criteria_rows(_criteria(ground), ground.checks, ground.operation)
-    stages = ground.stages
-    call = _contact(ground.plan)
-    last = ground.last_rollback_s
+    stages = ground.stages if ground.ready is None else ()
+    call, last = _contact(ground.plan), ground.last_rollback_s
     return Facts(
         state=ground.state,
         operation=ground.operation,
         rights=ground.scope.capabilities,
-        gate_passes=ground.gate.verdict is GateVerdict.PASSED,
+        gate_passes=ground.gate is not None and ground.gate.verdict is GateVerdict.PASSED,
         not_ready=ground.ready.not_ready if ground.ready else (),
-        open_stage=strips.open_stage(stages) if ground.ready is None else "",
-        not_yes=strips.not_yes(stages) if ground.ready is None else (),
-        good=sum(row.state == "ok" for row in rows),
-        total=len(_criteria(ground)),
+        open_stage=strips.open_stage(stages),
+        not_yes=strips.not_yes(stages),
+        good=sum(row.state == "ok" for row in ground.criteria),
+        total=len(ground.criteria_specs),
         blue=ground.deployment.blue_version,
         green=ground.deployment.green_version,
         phase=f"phase {ground.phase.number}",
@@ -208,10 +219,6 @@ def _facts(ground: Ground) -> Facts:
     )
 
 
-def _criteria(ground: Ground) -> tuple[Criterion, ...]:
-    return ground.phase.rollback.criteria if ground.phase.rollback else ()
-
-
 def _contact(plan: Plan) -> Contact | None:
     return next((contact for contact in plan.contacts if contact.key == ESCALATE_TO), None)
 
@@ -219,18 +226,13 @@ def _contact(plan: Plan) -> Contact | None:
 # ── operation ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def operation_panel(ground: Ground) -> OperationPanel:
-    operation = ground.operation
-    is_refused = operation is not None and operation.state is State.REFUSED
+def _operation(ground: Ground, operation: OperationView) -> OperationPanel:
+    is_refused = operation.state is State.REFUSED
     return OperationPanel(
-        url=f"{ground.url}/_operation",
-        is_shown=operation is not None,
         operation=operation,
-        chip=_chip(operation) if operation else ("wait", ""),
-        kpis=_kpis(operation) if operation and not is_refused else (),
+        chip=_chip(operation),
+        kpis=() if is_refused else _kpis(operation),
         refusal=_refusal(ground) if is_refused else (),
-        zone=ground.zone,
-        versions=ground.versions,
     )
 
 
@@ -271,8 +273,8 @@ def _kpis(operation: OperationView) -> tuple[tuple[str, str], ...]:
     probes = f"{thousands(operation.probes_agreeing)} of {thousands(operation.probes_total)}"
     return (
         ("Click to accepted", took(operation.accepted_s)),
-        ("Click to 100 % observed", took(operation.observed_100_s)),
-        ("Customers' failed requests", failed),
+        ("Click to 100 %", took(operation.observed_100_s)),
+        ("Failed requests", failed),
         (f"Probes on {operation.side}", probes if operation.probes_total else UNKNOWN),
         ("Worker takeovers", str(operation.takeovers) if operation.takeovers else "none"),
     )
@@ -285,69 +287,33 @@ def _refusal(ground: Ground) -> tuple[tuple[str, str, str], ...]:
     return tuple((title, row.found, row.proof) for title, row in rows if row.state != "yes")
 
 
-def history_view(ground: Ground) -> HistoryView:
-    return HistoryView(
-        url=f"{ground.url}/_history",
-        rows=tuple(operation_view(row, ground.deployment) for row in ground.earlier),
-        zone=ground.zone,
-        versions=ground.versions,
-    )
+# ── strip and clock ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-# ── strip and criteria ────────────────────────────────────────────────────────────────────────────────────────────
+def _strip(ground: Ground) -> StripView:
+    hint = "Each line is checked by machine."
+    if ground.ready is not None:
+        hint = "T−5 as it is now; a press asks all of it anew."
+    return StripView(hint, ground.stages)
 
 
-def strip_view(ground: Ground) -> StripView:
-    is_live = ground.ready is not None
-    hint = "T−5 as it is now; a press asks all of it anew." if is_live else "Each line is checked by machine."
-    return StripView(
-        url=f"{ground.url}/_strip",
-        is_shown=ground.act != "rollback",
-        is_live=is_live,
-        hint=hint,
-        stages=ground.stages if ground.act != "rollback" else (),
-        versions=ground.versions,
-    )
-
-
-def criteria_view(ground: Ground) -> CriteriaView:
-    rollback = ground.phase.rollback
-    rows = strips.criteria_rows(_criteria(ground), ground.checks, ground.operation)
-    return CriteriaView(
-        url=f"{ground.url}/_criteria",
-        is_shown=ground.act == "rollback",
-        rows=rows,
-        within_s=rollback.within_s if rollback else 30.0,
-        versions=ground.versions,
-    )
-
-
-def now_view(ground: Ground) -> NowView:
-    operation = ground.operation
-    within_s = ground.phase.rollback.within_s if ground.phase.rollback else 30.0
-    clicked_at = operation.clicked_at if operation else ground.now
-    is_back = operation is not None and operation.kind is Kind.ROLLBACK
-    stage, frozen_s = _clock(operation, within_s) if operation is not None else ("running", None)
-    is_guarded = is_back and operation is not None and operation.is_running
-    return NowView(
-        url=f"{ground.url}/_now",
-        is_shown=is_back,
+def _clock(ground: Ground, operation: OperationView) -> ClockView:
+    stage, frozen_s = _clock_stage(operation, ground.within_s)
+    base = f"/d/{ground.scope.id}"
+    return ClockView(
         stage=stage,
-        clicked_at=clicked_at,
-        due_at=clicked_at + timedelta(seconds=within_s),
+        clicked_at=operation.clicked_at,
+        due_at=operation.clicked_at + timedelta(seconds=ground.within_s),
         frozen_s=frozen_s,
-        within_s=within_s,
+        within_s=ground.within_s,
         call=_contact(ground.plan),
-        guard_until=operation.guard_until if is_guarded and operation is not None else None,
-        customers=_customers(operation) if operation else (),
-        links=(("Write a note", f"/d/{ground.scope.id}/timeline"), ("Open the wall", f"/d/{ground.scope.id}/wall")),
-        zone=ground.zone,
-        now=ground.now,
-        versions=ground.versions,
+        guard_until=operation.guard_until if operation.is_running else None,
+        customers=_customers(operation),
+        links=(("Write a note", f"{base}/timeline"), ("Open the wall", f"{base}/wall")),
     )
 
 
-def _clock(operation: OperationView, within_s: float) -> tuple[ClockStage, float | None]:
+def _clock_stage(operation: OperationView, within_s: float) -> tuple[ClockStage, float | None]:
     """What the clock says, and where it stopped."""
     if operation.verified_s is not None:
         return "verified", operation.verified_s
@@ -367,7 +333,7 @@ def _customers(operation: OperationView) -> tuple[tuple[str, str], ...]:
 # ── what is moved ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def moved_view(ground: Ground) -> MovedView:
+def _moved(ground: Ground) -> MovedView:
     deployment, target = ground.deployment, ground.target
     spec = ground.plan.target(deployment.target)
     is_read = target.read_at is not None and ground.now - target.read_at <= READ_LIMIT and not target.read_error
@@ -384,11 +350,9 @@ def moved_view(ground: Ground) -> MovedView:
         ("BLUE", f"{deployment.blue_version}, {_warm(target, ground.now)}"),
     ]
     return MovedView(
-        url=f"{ground.url}/_moved",
         chip=_moved_chip(ground, is_read=is_read),
         rows=tuple(rows),
         not_undone=spec.not_undone,
-        versions=ground.versions,
     )
 
 
@@ -416,10 +380,8 @@ def _moved_chip(ground: Ground, *, is_read: bool) -> tuple[str, str]:
 
 
 def control_view(ground: Ground, *, error: str = "") -> ControlView:
-    scope, deployment = ground.scope, ground.deployment
-    viewer = scope.viewer
-    go = sum(line.state.value == "go" for line in ground.gate.lines)
-    passes = ground.gate.verdict is GateVerdict.PASSED
+    scope, deployment, viewer = ground.scope, ground.deployment, ground.scope.viewer
+    passes = ground.gate is not None and ground.gate.verdict is GateVerdict.PASSED
     stage: ControlStage = "sent" if ground.act != "before" else "closed"
     if ground.state is Course.ARMED:
         stage = "armed"
@@ -433,10 +395,9 @@ def control_view(ground: Ground, *, error: str = "") -> ControlView:
             f"to GREEN {deployment.green_version} now."
         ),
         who=scope.who,
-        gate=f"{go} of {len(ground.gate.lines)} GO · gate {ground.gate.verdict.value}",
+        gate=_gate_words(ground.gate),
+        why_closed=words(_facts(ground)).title,
         reason="" if passes else "The gate does not pass any more: look at the board.",
-        missing=words(_facts(ground)).title,
-        stepped_up_at=viewer.stepped_up_at,
         is_stepped_up=viewer.is_stepped_up,
         step_up_until=viewer.stepped_up_at + STEP_UP,
         step_up_url=f"/step-up?next={ground.url}",
@@ -444,7 +405,13 @@ def control_view(ground: Ground, *, error: str = "") -> ControlView:
         green_version=deployment.green_version,
         is_live_mode=deployment.mode == "live",
         zone=ground.zone,
-        now=ground.now,
         versions=ground.versions,
         error=error,
     )
+
+
+def _gate_words(gate: Gate | None) -> str:
+    if gate is None:
+        return ""
+    go = sum(line.state is VoteState.GO for line in gate.lines)
+    return f"{go} of {len(gate.lines)} GO · gate {gate.verdict.value}"

@@ -336,7 +336,7 @@ async def team_of(session: AsyncSession, deployment: tables.Deployment, plan: Pl
         .where(seat.deployment_id == deployment.id)
         .group_by(seat.position)
     )
-    seen = {position for position, at in rows.tuples() if at is not None and now - at <= PRESENT_WITHIN}
+    seen = {position for position, at in rows if at is not None and now - at <= PRESENT_WITHIN}
     gate = plan.production.signoffs
     needed = [question.position for question in gate.questions] if gate else []
     titles = {position.key: position.title for position in plan.positions}

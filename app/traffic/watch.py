@@ -52,7 +52,7 @@ async def find_watched(session: AsyncSession) -> list[Watched]:
         .order_by(tables.Deployment.id)
     )
     found: dict[str, Watched] = {}
-    for deployment, version, locked_by in (await session.execute(statement)).tuples():
+    for deployment, version, locked_by in await session.execute(statement):
         if locked_by not in (None, deployment.id):
             continue
         found[deployment.target] = Watched(deployment.id, plan_of(version), deployment.target, releases_of(deployment))
