@@ -37,6 +37,9 @@ function move({ detail }) {
   }
 }
 
+/** What somebody is about to press or is writing in must not be drawn anew under the hand. */
+const isInUse = (panel) => panel.querySelector("[data-guard][open], :is(input, textarea, select):focus") !== null;
+
 function watch() {
   const now = performance.now();
   const isSilent = now - heardAt > SILENT_MS && now - askedAt > (tries < QUICK_TRIES ? AGAIN_MS : REST_MS);
@@ -44,17 +47,17 @@ function watch() {
   askedAt = now;
   tries += 1;
   for (const panel of document.querySelectorAll('[data-topic~="metrics"][hx-get]')) {
-    if (!panel.querySelector("[data-guard][open]")) htmx.trigger(panel, "refresh");
+    if (!isInUse(panel)) htmx.trigger(panel, "refresh");
   }
 }
 
 /** What a page wants anew every so many seconds because it counts: the wall. */
 function repeat() {
-  if ("stale" in document.documentElement.dataset) return;
+  if (document.hidden || "stale" in document.documentElement.dataset) return;
   for (const panel of document.querySelectorAll("[data-every][hx-get]")) {
     const now = performance.now();
     if (!drawnAt.has(panel.id)) drawnAt.set(panel.id, now);
-    if (now - drawnAt.get(panel.id) < Number(panel.dataset.every) * 1_000) continue;
+    if (now - drawnAt.get(panel.id) < Number(panel.dataset.every) * 1_000 || isInUse(panel)) continue;
     drawnAt.set(panel.id, now);
     htmx.trigger(panel, "refresh");
   }
