@@ -9,6 +9,7 @@ import "./alarm.js";
 import "./guard.js";
 import "./forms.js";
 import "./keys.js";
+import "./tabs.js";
 import "./theme.js";
 import "./sound.js";
 
