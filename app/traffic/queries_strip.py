@@ -158,7 +158,9 @@ def _line(title: str, name: str, row: OperationCheck | None, zone: str, *, runs:
 
 def open_stage(stages: tuple[StripStage, ...]) -> str:
     """The title of the stage that runs, or of the next one; empty when all are answered."""
-    return next((f"{stage.title} ({stage.at})" for stage in stages if stage.state in ("run", "wait")), "")
+    is_open = ("run", "wait")
+    found = next((stage for stage in stages if any(line.state in is_open for line in stage.checks)), None)
+    return f"{found.title.rstrip('?').lower()}, {found.at}" if found else ""
 
 
 def not_yes(stages: tuple[StripStage, ...]) -> tuple[str, ...]:

@@ -129,9 +129,7 @@ def _switched(facts: Facts) -> Words:
     operation = facts.operation
     if operation is not None and operation.is_running and facts.open_stage:
         bad = f" So far not YES: {'; '.join(facts.not_yes)}." if facts.not_yes else ""
-        return Words(
-            f"GREEN serves 100 %. Now: {facts.open_stage.lower()}.", f"Nothing to press.{bad} {_way_back(facts)}"
-        )
+        return Words(f"GREEN serves 100 %. Now: {facts.open_stage}.", f"Nothing to press.{bad} {_way_back(facts)}")
     if facts.not_yes:
         count = len(facts.not_yes)
         lines = f"{_NUMBERS[count] if count <= 10 else count} line{'s are' if count > 1 else ' is'} not YES"

@@ -1,6 +1,5 @@
 """HTTP in and out for the switch and the rollback."""
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -30,71 +29,32 @@ async def show_switch(request: Request, scope: View) -> Response:
 
 async def _page(request: Request, scope: Scope, *, error: str = "", status: int = 200) -> Response:
     async def query(session: AsyncSession) -> dict[str, Any]:
-        view = await queries_page.switch_page(session, scope, error=error)
-        metrics = await metrics_panel(session, scope.deployment, scope.plan, scope.now)
+        ground = await queries_page.ground_of(session, scope)
         return {
-            "state": view.state,
-            "operation": view.operation,
-            "strip": view.strip,
-            "criteria": view.criteria,
-            "rollback_now": view.rollback_now,
-            "moved": view.moved,
-            "control": view.control,
-            "history": view.history,
-            "metrics": metrics,
+            "live": queries_page.live_view(ground),
+            "control": queries_page.control_view(ground, error=error),
+            "metrics": await metrics_panel(session, scope.deployment, scope.plan, ground.now),
         }
 
     context = await database(request).read(query)
     return await page(request, scope, "traffic/switch.html", current="switch", status=status, **context)
 
 
-async def _fragment(
-    request: Request, scope: Scope, name: str, make: Callable[[queries_page.Ground], Any], *, status: int = 200
-) -> Response:
-    """The fragment `traffic/_<name>.html` from a fresh read; its view is called `name` there."""
+@router.get("/switch/_live")
+async def show_live(request: Request, scope: View) -> Response:
     ground = await database(request).read(lambda session: queries_page.ground_of(session, scope))
-    key = "rollback_now" if name == "now" else name
-    return fragment(request, scope, f"traffic/_{name}.html", status=status, **{key: make(ground)})
-
-
-@router.get("/switch/_state")
-async def show_state(request: Request, scope: View) -> Response:
-    return await _fragment(request, scope, "state", queries_page.state_view)
-
-
-@router.get("/switch/_operation")
-async def show_operation(request: Request, scope: View) -> Response:
-    return await _fragment(request, scope, "operation", queries_page.operation_panel)
-
-
-@router.get("/switch/_strip")
-async def show_strip(request: Request, scope: View) -> Response:
-    return await _fragment(request, scope, "strip", queries_page.strip_view)
-
-
-@router.get("/switch/_criteria")
-async def show_criteria(request: Request, scope: View) -> Response:
-    return await _fragment(request, scope, "criteria", queries_page.criteria_view)
-
-
-@router.get("/switch/_now")
-async def show_now(request: Request, scope: View) -> Response:
-    return await _fragment(request, scope, "now", queries_page.now_view)
-
-
-@router.get("/switch/_moved")
-async def show_moved(request: Request, scope: View) -> Response:
-    return await _fragment(request, scope, "moved", queries_page.moved_view)
+    return fragment(request, scope, "traffic/_live.html", live=queries_page.live_view(ground))
 
 
 @router.get("/switch/_control")
 async def show_control(request: Request, scope: View) -> Response:
-    return await _fragment(request, scope, "control", queries_page.control_view)
+    return await _control(request, scope)
 
 
-@router.get("/switch/_history")
-async def show_history(request: Request, scope: View) -> Response:
-    return await _fragment(request, scope, "history", queries_page.history_view)
+async def _control(request: Request, scope: Scope, *, error: str = "", status: int = 200) -> Response:
+    ground = await database(request).read(lambda session: queries_page.ground_of(session, scope))
+    view = queries_page.control_view(ground, error=error)
+    return fragment(request, scope, "traffic/_control.html", status=status, control=view)
 
 
 @router.post("/switch")
@@ -111,15 +71,13 @@ async def switch(
             raise
         return await _not_confirmed(request, scope, f"{refusal.reason} {refusal.remedy}")
     if is_htmx(request):
-        return await _fragment(request, scope, "control", queries_page.control_view)
+        return await _control(request, scope)
     return done(request, f"/d/{scope.id}/switch")
 
 
 async def _not_confirmed(request: Request, scope: Scope, error: str) -> Response:
     if is_htmx(request):
-        return await _fragment(
-            request, scope, "control", lambda ground: queries_page.control_view(ground, error=error), status=422
-        )
+        return await _control(request, scope, error=error, status=422)
     return await _page(request, scope, error=error, status=422)
 
 

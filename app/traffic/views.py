@@ -1,8 +1,9 @@
 """What the Switch page shows. One dataclass a fragment; `versions` are those read in the transaction that made it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from app.domain.operations import Kind, State
@@ -55,41 +56,36 @@ class OperationView:
 
     @property
     def marks(self) -> tuple[tuple[str, float | None], ...]:
-        """The moments of the operation axis."""
-        return (
+        """The moments of the operation axis in their order: a probe can see the new side before the balancer's own
+        answer is in. What was not reached comes last."""
+        rows = (
             ("click", 0.0),
             ("accepted", self.accepted_s),
             ("95 % observed", self.observed_95_s),
             ("99 %", self.observed_99_s),
             ("100 % observed", self.observed_100_s),
         )
+        return tuple(sorted(rows, key=lambda row: math.inf if row[1] is None else row[1]))
 
 
 @dataclass(frozen=True, slots=True)
 class StateView:
     """The h1 sentence that names the state and the next move. `link` is (words, address) of that move, if elsewhere."""
 
-    url: str
-    act: Act
     eyebrow: str
     title: str
     text: str
     link: tuple[str, str] | None
-    versions: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class OperationPanel:
     """Axis and figures. `chip` is (state, word). `refusal` lists the lines that said no: (title, found, proof)."""
 
-    url: str
-    is_shown: bool
-    operation: OperationView | None
+    operation: OperationView
     chip: tuple[str, str]
     kpis: tuple[tuple[str, str], ...]
     refusal: tuple[tuple[str, str, str], ...]
-    zone: str
-    versions: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +108,8 @@ class StripStage:
 
 @dataclass(frozen=True, slots=True)
 class StripView:
-    """`is_live`: no operation runs, and T−5 shows what would be found now, asked again every few seconds."""
-
-    url: str
-    is_shown: bool
-    is_live: bool
     hint: str
     stages: tuple[StripStage, ...]
-    versions: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +126,8 @@ class CriterionRow:
 
 @dataclass(frozen=True, slots=True)
 class CriteriaView:
-    url: str
-    is_shown: bool
     rows: tuple[CriterionRow, ...]
     within_s: float
-    versions: Mapping[str, int]
 
     @property
     def good(self) -> int:
@@ -148,14 +135,10 @@ class CriteriaView:
 
 
 @dataclass(frozen=True, slots=True)
-class NowView:
-    """The rollback's clock, and what people do meanwhile. `stage`: running, verified, escalated, ended.
+class ClockView:
+    """The rollback's clock, and what people do meanwhile. `frozen_s` is where the clock stopped; None while it runs.
+    `call` is the person to escalate to; `customers` are rows of (term, value), `links` of (words, address)."""
 
-    `frozen_s` is where the clock stopped; None while it runs. `call` is the person to escalate to.
-    """
-
-    url: str
-    is_shown: bool
     stage: ClockStage
     clicked_at: datetime
     due_at: datetime
@@ -165,19 +148,39 @@ class NowView:
     guard_until: datetime | None
     customers: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
-    zone: str
-    now: datetime
-    versions: Mapping[str, int]
+
+    @property
+    def is_bad(self) -> bool:
+        return self.stage in ("escalated", "ended")
 
 
 @dataclass(frozen=True, slots=True)
 class MovedView:
     """What is moved, as far as the balancer tells: rows of (term, value)."""
 
-    url: str
     chip: tuple[str, str]
     rows: tuple[tuple[str, str], ...]
     not_undone: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveView:
+    """Everything on the Switch page but the control and the metrics, refreshed as one: a step of an operation changes
+    most of it. A part that does not belong to the act is None. `is_polled`: armed, where T−5 shows what would be found
+    now, and most findings are nobody's event. `history` are the other operations, newest first."""
+
+    url: str
+    act: Act
+    is_polled: bool
+    state: StateView
+    operation: OperationPanel | None
+    strip: StripView | None
+    criteria: CriteriaView | None
+    clock: ClockView | None
+    moved: MovedView
+    history: tuple[OperationView, ...]
+    zone: str
+    now: datetime
     versions: Mapping[str, int]
 
 
@@ -185,7 +188,8 @@ class MovedView:
 class ControlView:
     """The guarded switch. `stage`: closed (not armed), armed, sent (an operation of this attempt moved traffic).
 
-    `reason` closes the press; `may_switch` is the position's right; `holders` are those who have it.
+    `why_closed` is the page's sentence while it is closed; `reason` closes the press; `may_switch` is the position's
+    right; `holders` are those who have it; `error` stands at the tick.
     """
 
     url: str
@@ -195,9 +199,8 @@ class ControlView:
     statement: str
     who: str
     gate: str
+    why_closed: str
     reason: str
-    missing: str
-    stepped_up_at: datetime
     is_stepped_up: bool
     step_up_until: datetime
     step_up_url: str
@@ -205,32 +208,5 @@ class ControlView:
     green_version: str
     is_live_mode: bool
     zone: str
-    now: datetime
     versions: Mapping[str, int]
     error: str = ""
-
-    @property
-    def since_step_up(self) -> timedelta:
-        return self.now - self.stepped_up_at
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryView:
-    """The other operations of this deployment, newest first."""
-
-    url: str
-    rows: tuple[OperationView, ...]
-    zone: str
-    versions: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchPage:
-    state: StateView
-    operation: OperationPanel
-    strip: StripView
-    criteria: CriteriaView
-    rollback_now: NowView
-    moved: MovedView
-    control: ControlView
-    history: HistoryView
