@@ -117,7 +117,6 @@ class _Run:
                 await self._renewal
 
     async def to_the_end(self) -> None:
-        self.observer.start()
         self._renewal = asyncio.create_task(self._keep_lease(), name="operation.lease")
         counting = asyncio.create_task(self._count_customers_first(), name="operation.customers")
         try:
@@ -125,6 +124,8 @@ class _Run:
                 if self._lost is not None:
                     raise Superseded("the lease is gone") from self._lost
                 operation = replace(await self.store.load(self.job.operation_id), asserted_at=self._asserted_at)
+                if operation.written_at is not None:
+                    self.observer.start()
                 operation = await self._record_arrival(operation)
                 step = next_step(operation, self.job.script, self.now())
                 if isinstance(step, Done):
@@ -278,6 +279,8 @@ class _Run:
         if weights.green > 0 and not await self._green_is_proven(operation):
             return False
         effect = await self.store.record_intent(operation.id, weights)
+        # From here on probes are worth their price; before, they would only take time from the write.
+        self.observer.start()
         try:
             await self.job.traffic.write(weights, epoch=operation.epoch, fence=lambda: self._fence(operation))
         except StaleEpoch as stale:
@@ -307,7 +310,6 @@ class _Run:
         await self.clock.sleep(max(pause * self.chance.uniform(0.5, 1.0), min(retry_after or 0.0, RETRY_MOST_S)))
 
     async def _write(self, weights: Weights, operation: Operation) -> None:
-        await self.store.record(operation.id, Progress(state=State.WRITING))
         if await self._issue(weights, operation):
             await self._record_written(operation, "accepted")
 

@@ -16,7 +16,8 @@ KEEP = 20_000
 LATEST = timedelta(seconds=1)
 FRESH_EVERY = 4
 """Every fourth probe opens a new connection, as a new customer does; the others use kept ones."""
-MOST_AT_ONCE = 64
+MOST_AT_ONCE = 24
+"""Probes under way; a slow side must not pile up more, and a busy machine falls behind the rate instead."""
 
 
 class Observer:
@@ -34,6 +35,9 @@ class Observer:
         self.changed = asyncio.Event()
 
     def start(self) -> None:
+        """Begin probing; does nothing if it has begun."""
+        if self._task is not None:
+            return
         self._task = asyncio.create_task(self._probe_for_ever(), name="traffic.observer")
 
     async def stop(self) -> None:

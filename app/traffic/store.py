@@ -105,6 +105,7 @@ class PostgresStore:
     async def record_intent(self, operation_id: int, weights: Weights) -> int:
         async def write(session: AsyncSession) -> int:
             row = await self._own(session, operation_id)
+            row.state = State.WRITING.value
             effect = tables.Effect(
                 operation_id=operation_id,
                 epoch=row.epoch,
