@@ -70,7 +70,7 @@ function answered(event) {
   if (key && event.detail.ctx.response.status < 500) key.value = freshKey();
 }
 
-/** The form went away with its answer: the focus stays in its row, else at the panel's heading. */
+/** The form went away with its answer, or was folded away: the focus stays in its row, else at the panel's heading. */
 function stay(panel, row) {
   const next = row?.querySelector("summary, textarea, button, a") ?? panel?.querySelector("[tabindex], summary, h1, h2");
   if (!next) return;
@@ -87,7 +87,7 @@ function swapped(event) {
   if (wrong) return wrong.focus();
   if (target?.id === "notice") {
     (target.querySelector("[tabindex], a, button") ?? target).focus();
-  } else if (document.activeElement === document.body) {
+  } else if (document.activeElement === document.body || !document.activeElement.checkVisibility()) {
     stay(target, document.getElementById(waiting.get(ctx.sourceElement)?.row ?? ""));
   }
   if (target?.id !== "notice") document.getElementById("notice")?.replaceChildren();
