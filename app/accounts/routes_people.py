@@ -1,5 +1,6 @@
 """The administrators' page of people."""
 
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from app.accounts.policy import signed_in
 from app.accounts.views import Issued
 from app.domain.errors import Rejected
 from app.eventlog.log import Actor
-from app.web.access import Viewer, database
+from app.web.access import Viewer, database, settings
 from app.web.form import read_form
 from app.web.rendering import fragment, is_htmx, plain_page
 
@@ -27,6 +28,7 @@ async def _answer(
 ) -> Response:
     view = await database(request).read(lambda session: queries.people(session, viewer))
     values = {"view": view, "is_fresh": viewer.is_stepped_up, "issued": issued}
+    values |= {"is_range": settings(request).is_range, "mark": secrets.token_hex(3) if issued else ""}
     values |= {"errors": {}, "values": {}, **context}
     if is_htmx(request):
         return fragment(request, viewer, "accounts/_people.html", status=status, **values)
@@ -40,6 +42,7 @@ async def people(request: Request, viewer: Annotated[Viewer, Depends(signed_in("
 
 @router.post("")
 async def create(request: Request, viewer: Manager) -> Response:
+    _live_only(request)
     form = await read_form(request, NewPerson)
     sent = {name: str(value) for name, value in (await request.form()).items()}
     if isinstance(form, dict):
@@ -56,6 +59,7 @@ async def create(request: Request, viewer: Manager) -> Response:
 
 @router.post("/{person_id}/password")
 async def reset_password(request: Request, person_id: int, viewer: Manager) -> Response:
+    _live_only(request)
     password = await commands.reset_password(database(request), _actor(viewer), person_id)
     view = await database(request).read(lambda session: queries.people(session, viewer))
     name = next((row.name for row in view.people if row.person_id == person_id), "")
@@ -75,6 +79,14 @@ async def enable(request: Request, person_id: int, viewer: Manager) -> Response:
 async def _change(request: Request, viewer: Viewer, write: Callable[[AsyncSession], Awaitable[None]]) -> Response:
     await database(request).run(write)
     return await _answer(request, viewer)
+
+
+def _live_only(request: Request) -> None:
+    if settings(request).is_range:
+        raise Rejected(
+            "In a rehearsal the people come with the plan's seats, and nobody has a password. Nothing was done.",
+            code="range",
+        )
 
 
 def _actor(viewer: Viewer) -> Actor:

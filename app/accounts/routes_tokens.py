@@ -1,5 +1,6 @@
 """The administrators' page of tokens for machines."""
 
+import secrets
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -28,6 +29,7 @@ async def _answer(
         "view": view,
         "is_fresh": viewer.is_stepped_up,
         "issued": issued,
+        "mark": secrets.token_hex(3) if issued else "",
         "errors": {},
         "values": {},
         "scopes": [],

@@ -151,7 +151,7 @@ async def _probe_lines(
             key=f"probes-{run.first:%Y%m%dT%H%M}",
             at=run.first,
             icon="machine",
-            who="Probes",
+            who="Prober",
             what=probes.sentence(run, zone),
             cause=f"slowest answer {run.slowest_ms:.0f} ms",
             offset=offset(run.first, t_zero(scope)),

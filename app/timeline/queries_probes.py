@@ -105,13 +105,13 @@ def runs(found: Sequence[Run], events: Sequence[datetime]) -> list[Run]:
 
 
 def sentence(run: Run, zone: ZoneInfo) -> str:
-    """ "14:10: 240 of 240 on GREEN, 0 failed"."""
+    """ "Probes 14:10: 240 of 240 on GREEN, 0 failed"."""
     first, last = run.first.astimezone(zone), run.last.astimezone(zone)
     when = f"{first:%H:%M}" if run.first == run.last else f"{first:%H:%M} to {last:%H:%M}"
     parts = [f"{count:,} on {side}" for side, count in (("GREEN", run.green), ("BLUE", run.blue)) if count]
     seen = parts[0].replace(" on ", f" of {run.total:,} on ", 1) if parts else f"0 of {run.total:,} answered"
     unknown = f", {run.unknown:,} from an unknown release" if run.unknown else ""
-    return f"{when}: {', '.join((seen, *parts[1:]))}{unknown}, {run.failed:,} failed"
+    return f"Probes {when}: {', '.join((seen, *parts[1:]))}{unknown}, {run.failed:,} failed"
 
 
 async def dark_seconds(session: AsyncSession, target: str, since: datetime) -> int:

@@ -100,3 +100,15 @@ async def test_step_up_is_one_press_in_the_range(web: Any) -> None:
         return (await session.execute(select(func.max(func.clock_timestamp() - WebSession.stepped_up_at)))).scalar_one()
 
     assert await web.database.read(query) < timedelta(seconds=10)
+
+
+async def test_a_rehearsals_people_come_with_its_seats(web: Any) -> None:
+    admin = await web.client_as("admin")
+    chosen = await person_id(web, "devops_lead")
+    for url, form in (("/people", {"name": "Bo", "login": "bo"}), (f"/people/{chosen}/password", {})):
+        answer = await admin.post(url, data=form)
+        assert answer.status_code == 422
+        assert "nobody has a password" in answer.text
+    page = (await admin.get("/people")).text
+    assert "Add somebody" not in page
+    assert "New first password" not in page

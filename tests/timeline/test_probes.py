@@ -21,17 +21,18 @@ def run(minute: int, blue: int = 0, green: int = 0, unknown: int = 0, failed: in
 
 
 def test_the_sentence_of_a_minute() -> None:
-    assert sentence(run(0, green=240), ZONE) == "14:10: 240 of 240 on GREEN, 0 failed"
+    assert sentence(run(0, green=240), ZONE) == "Probes 14:10: 240 of 240 on GREEN, 0 failed"
     assert (
         sentence(run(1, blue=1000, green=1200, failed=3), ZONE)
-        == "14:11: 1,200 of 2,203 on GREEN, 1,000 on BLUE, 3 failed"
+        == "Probes 14:11: 1,200 of 2,203 on GREEN, 1,000 on BLUE, 3 failed"
     )
     assert (
-        sentence(run(2, blue=238, unknown=2), ZONE) == "14:12: 238 of 240 on BLUE, 2 from an unknown release, 0 failed"
+        sentence(run(2, blue=238, unknown=2), ZONE)
+        == "Probes 14:12: 238 of 240 on BLUE, 2 from an unknown release, 0 failed"
     )
-    assert sentence(run(3, failed=240), ZONE) == "14:13: 0 of 240 answered, 240 failed"
+    assert sentence(run(3, failed=240), ZONE) == "Probes 14:13: 0 of 240 answered, 240 failed"
     whole = run(0, blue=240).joined(run(1, blue=240))
-    assert sentence(whole, ZONE) == "14:10 to 14:11: 480 of 480 on BLUE, 0 failed"
+    assert sentence(whole, ZONE) == "Probes 14:10 to 14:11: 480 of 480 on BLUE, 0 failed"
 
 
 def test_failures_are_marked() -> None:
@@ -87,4 +88,4 @@ async def test_minutes_stand_among_the_lines_when_asked_for(web: Any, log: Any, 
         "240 of 240 on BLUE, 0 failed",
     ]
     assert "slowest answer 131 ms" in page
-    assert "Without probes" in page
+    assert "(shown)" in page
