@@ -63,6 +63,8 @@ class Outcome:
     at: datetime
 
 
+GREEN_HEALTHY = "green_healthy"
+
 ADVISORY = frozenset({"team_present"})
 """Checks before the write that warn and do not refuse."""
 
@@ -86,7 +88,9 @@ class Script:
 
     @property
     def before_write(self) -> tuple[str, ...]:
-        return tuple(name for stage in self.stages if stage.at_s < 0 for name in stage.checks)
+        """GREEN's health is asked whatever the plan lists (I2)."""
+        listed = (name for stage in self.stages if stage.at_s < 0 for name in stage.checks)
+        return tuple(dict.fromkeys((*listed, GREEN_HEALTHY)))
 
     @property
     def after_write(self) -> tuple[Stage, ...]:
@@ -101,7 +105,8 @@ def script_of(phase: Phase) -> Script:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation as recorded. `open_intent` says that a write was announced and its outcome never recorded."""
+    """An operation as recorded. `open_intent` says that a write was announced and its outcome never recorded;
+    `may_have_written` that one was announced which the balancer did not plainly refuse, so that it may still land."""
 
     id: int
     kind: Kind
@@ -111,6 +116,7 @@ class Operation:
     clicked_at: datetime
     accepted_at: datetime
     open_intent: bool = False
+    may_have_written: bool = False
     written_at: datetime | None = None
     read_back_at: datetime | None = None
     observed_100_at: datetime | None = None
@@ -221,12 +227,18 @@ def _before_write(operation: Operation, script: Script, now: datetime) -> Step:
         name for name in script.before_write if operation.checks[name].answer is not Answer.YES and name not in ADVISORY
     ]
     if said_no:
-        reason = "; ".join(f"{operation.checks[name].found}" for name in said_no)
+        reason = "; ".join(_refusal(name, operation.checks[name]) for name in said_no)
+        if operation.may_have_written:
+            return Finish(State.FAILED, f"{reason}; an earlier write may still land, going back to BLUE", restore=True)
         return Finish(State.REFUSED, reason)
-    health = operation.checks.get("green_healthy")
-    if health is None or now - health.at > HEALTH_LIMIT:
-        return RunChecks(("green_healthy",))
+    if now - operation.checks[GREEN_HEALTHY].at > HEALTH_LIMIT:
+        return RunChecks((GREEN_HEALTHY,))
     return _late(operation, now) or Write(operation.want)
+
+
+def _refusal(name: str, outcome: Outcome) -> str:
+    """What a check found; one without an answer is named, because "no answer" alone says nothing."""
+    return outcome.found if outcome.answer is Answer.NO else f"{name.replace('_', ' ')} is unknown: {outcome.found}"
 
 
 def _late(operation: Operation, now: datetime) -> Finish | None:

@@ -274,16 +274,16 @@ class _Run:
         if newest != operation.epoch:
             raise StaleEpoch(operation.epoch, newest)
 
-    async def _issue(self, weights: Weights, operation: Operation) -> bool:
-        """Intent, fence, write, outcome. True if the balancer accepted; retries are the caller's next steps."""
+    async def _issue(self, weights: Weights, operation: Operation) -> datetime | None:
+        """Intent, fence, write, outcome. When the balancer accepted, or None; retries are the caller's next steps."""
         if weights.green > 0 and not await self._green_is_proven(operation):
-            return False
+            return None
         effect = await self.store.record_intent(operation.id, weights)
         # From here on probes are worth their price; before, they would only take time from the write.
         self.observer.start()
         try:
             await self.job.traffic.write(weights, epoch=operation.epoch, fence=lambda: self._fence(operation))
-        except StaleEpoch as stale:
+        except (StaleEpoch, Superseded) as stale:
             await self.store.record_outcome(effect, "stale", str(stale))
             raise
         except ProviderError as error:
@@ -291,10 +291,11 @@ class _Run:
             await self.store.record_outcome(effect, outcome, error.message)
             log.warning("operation.write.failed", operation=operation.id, outcome=outcome, error=error.message)
             await self._back_off(error.retry_after)
-            return False
+            return None
+        accepted_at = self.now()
         self._failures = 0
         await self.store.record_outcome(effect, "applied", f"BLUE {weights.blue}, GREEN {weights.green}")
-        return True
+        return accepted_at
 
     async def _green_is_proven(self, operation: Operation) -> bool:
         """I2: no call that raises GREEN without a passing health check of the right digest, at most 15 s old."""
@@ -310,11 +311,11 @@ class _Run:
         await self.clock.sleep(max(pause * self.chance.uniform(0.5, 1.0), min(retry_after or 0.0, RETRY_MOST_S)))
 
     async def _write(self, weights: Weights, operation: Operation) -> None:
-        if await self._issue(weights, operation):
-            await self._record_written(operation, "accepted")
+        accepted_at = await self._issue(weights, operation)
+        if accepted_at is not None:
+            await self._record_written(operation, "accepted", accepted_at)
 
-    async def _record_written(self, operation: Operation, how: str) -> None:
-        at = self.now()
+    async def _record_written(self, operation: Operation, how: str, at: datetime) -> None:
         took = (at - operation.clicked_at).total_seconds()
         proof = f"{how} {took:.2f} s after the press, epoch {operation.epoch}"
         outcome = Outcome(Answer.YES, f"BLUE {operation.want.blue} / GREEN {operation.want.green}", proof, at)
@@ -336,9 +337,11 @@ class _Run:
             # The outcome of an earlier write is unknown: the target says whether it was applied.
             await self.store.resolve_intents(operation.id, "applied" if agrees else "not applied")
             if agrees:
-                await self._record_written(operation, "found applied")
+                await self._record_written(operation, "found applied", self.now())
             return
         if not agrees:
+            # It may apply what it accepted a moment later: its API is not hammered meanwhile.
+            await self._back_off(None)
             await self._issue(operation.want, operation)
             return
         at = self.now()
@@ -375,11 +378,10 @@ def _arrival_checks(
     operation: Operation, first_at: datetime, at_100: datetime | None, window: int
 ) -> dict[str, Outcome]:
     first = (first_at - operation.clicked_at).total_seconds()
-    found = {
-        "first_answer": Outcome(
-            Answer.YES, f"{operation.side} answers", f"first answer {first:.2f} s after the press", first_at
-        )
-    }
+    found: dict[str, Outcome] = {}
+    if "first_answer" not in operation.checks:
+        proof = f"first answer {first:.2f} s after the press"
+        found["first_answer"] = Outcome(Answer.YES, f"{operation.side} answers", proof, first_at)
     if at_100 is not None:
         took = (at_100 - operation.clicked_at).total_seconds()
         proof = f"{window} of {window} consecutive probes, from {took:.2f} s after the press"

@@ -303,10 +303,8 @@ async def load_operation(session: AsyncSession, operation_id: int) -> Operation:
     checks = await session.scalars(
         select(tables.OperationCheck).where(tables.OperationCheck.operation_id == operation_id)
     )
-    open_intent = await session.scalar(
-        select(tables.Effect.id)
-        .where(tables.Effect.operation_id == operation_id, tables.Effect.outcome.in_(("", "unknown")))
-        .limit(1)
+    outcomes = set(
+        await session.scalars(select(tables.Effect.outcome).where(tables.Effect.operation_id == operation_id))
     )
     return Operation(
         id=row.id,
@@ -316,7 +314,8 @@ async def load_operation(session: AsyncSession, operation_id: int) -> Operation:
         state=State(row.state),
         clicked_at=row.clicked_at,
         accepted_at=row.accepted_at,
-        open_intent=open_intent is not None,
+        open_intent=not outcomes.isdisjoint(("", "unknown")),
+        may_have_written=bool(outcomes - {"refused", "stale"}),
         written_at=row.written_at,
         read_back_at=row.read_back_at,
         observed_100_at=row.observed_100_at,
