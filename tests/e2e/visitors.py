@@ -1,0 +1,112 @@
+"""People's browsers: who they are, and what their consoles say while they look at pages."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Playwright, ViewportSize, expect
+
+from tests.e2e.day import Day
+
+HOW_TO = "apt-get install chromium, or .venv/bin/playwright install chromium, or GONOGO_CHROMIUM=/path/to/chromium"
+DESKTOP = ViewportSize(width=1440, height=900)
+PATIENCE_MS = 30_000
+"""Bounds waiting for facts; a quiet machine needs far less."""
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def executable(playwright: Playwright) -> str:
+    """Where Chromium is. Without one: a failure in CI, elsewhere a skip that says what to do."""
+    candidates = (
+        os.environ.get("GONOGO_CHROMIUM", ""),
+        "/usr/bin/chromium",
+        "/usr/bin/chromium-headless-shell",
+        playwright.chromium.executable_path,
+    )
+    found = next((path for path in candidates if path and Path(path).is_file()), None)
+    if found is not None:
+        return found
+    if os.environ.get("CI"):
+        pytest.fail(f"No Chromium for the end-to-end tests. {HOW_TO}", pytrace=False)
+    pytest.skip(f"No Chromium. {HOW_TO}")
+
+
+@dataclass
+class Visitors:
+    """Opens browsers for people and collects what their consoles complain about."""
+
+    browser: Browser
+    day: Day
+    complaints: list[str] = field(default_factory=list)
+    _tolerated: list[str] = field(default_factory=list)
+    _contexts: list[BrowserContext] = field(default_factory=list)
+
+    def tolerate(self, *patterns: str) -> None:
+        """This test causes such complaints on purpose: a refused form, a server that is away."""
+        self._tolerated += patterns
+
+    @property
+    def unexpected(self) -> Sequence[str]:
+        return [text for text in self.complaints if not any(re.search(seen, text) for seen in self._tolerated)]
+
+    async def somebody(self, *, viewport: ViewportSize = DESKTOP, script: bool = True) -> Page:
+        """A page of a new browser in which nobody is signed in."""
+        context = await self.browser.new_context(
+            viewport=viewport, java_script_enabled=script, base_url=self.day.installation.url, locale="en-GB"
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        self._contexts.append(context)
+        context.on("page", self._listen)
+        return await context.new_page()
+
+    async def person(
+        self, title: str, path: str = "", *, viewport: ViewportSize = DESKTOP, script: bool = True
+    ) -> Page:
+        """That seat's browser, signed in, on a page of the deployment ("/board"; "" is home)."""
+        page = await self.somebody(viewport=viewport, script=script)
+        await sign_in(page, title, f"/d/{self.day.id}{path}")
+        return page
+
+    async def aclose(self) -> None:
+        for context in self._contexts:
+            await context.close()
+
+    def _listen(self, page: Page) -> None:
+        page.on("console", self._said)
+        page.on("pageerror", self._failed)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
+
+    def _failed(self, error: Error) -> None:
+        self.complaints.append(f"exception: {error.message}")
+
+
+async def sign_in(page: Page, title: str, after: str = "/") -> None:
+    """Choose a seat of the rehearsal, and arrive at `after`."""
+    await page.goto(f"/sign-in?next={after}")
+    await page.locator("button.seat").filter(has=page.locator("b", has_text=re.compile(f"^{title}$"))).click()
+    await page.wait_for_url(f"**{after}")
+
+
+async def is_live(page: Page) -> None:
+    """The page hears its stream: from now on changes come by themselves."""
+    await expect(page.locator("#connection")).to_contain_text("Live")
+
+
+async def lift(page: Page, guard: str = "#rollback") -> None:
+    """Lift a cover with the mouse and wait until its press takes one: it rests for the first 400 ms."""
+    await page.locator(f"{guard} > summary").click()
+    await rested(page, guard)
+
+
+async def rested(page: Page, guard: str = "#rollback") -> None:
+    """The cover is open, its press has the focus, and the rest after the opening is over."""
+    await expect(page.locator(f"{guard} [data-press]")).to_be_focused()
+    opened = await page.evaluate("performance.now()")
+    await page.wait_for_function("opened => performance.now() - opened > 420", arg=opened)
