@@ -14,7 +14,9 @@ CPU_LIMIT = 0.5
 """Cores."""
 POOL_SIZE = 120
 PEAK_SECONDS = 5
-BURN_SLICE = 0.02
+BURN_REST = 0.01
+"""Seconds between two slices of burning."""
+LARGEST_SLICE = 0.1
 
 
 class ToyDatabase:
@@ -95,9 +97,13 @@ class Burner:
             self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
+        """Each slice burns what the time since the one before asks for, so that a busy machine does not make the
+        share much smaller."""
+        last = time.monotonic()
         while self._percent:
-            busy = BURN_SLICE * CPU_LIMIT * self._percent / 100
-            end = time.thread_time() + busy
+            await asyncio.sleep(BURN_REST)
+            now = time.monotonic()
+            due = min((now - last) * CPU_LIMIT * self._percent / 100, LARGEST_SLICE)
+            last, end = now, time.thread_time() + due
             while time.thread_time() < end:
                 pass
-            await asyncio.sleep(BURN_SLICE - busy)

@@ -164,7 +164,7 @@ async def test_held_customers_stay_until_they_are_drained(the_range: RunningRang
 
 
 async def held(api: httpx.AsyncClient, *, blue: int, green: int) -> bool:
-    for _ in range(60):
+    for _ in range(300):
         count = (await api.get("/customers?failures=0")).json()
         if (count["held_blue"], count["held_green"]) == (blue, green):
             return True

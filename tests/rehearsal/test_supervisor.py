@@ -93,8 +93,8 @@ def test_a_killed_range_comes_back(installation: Installation) -> None:
     assert ready()
     installation.kill_range()
     assert not ready()
-    assert until(ready, 15)
-    assert answers(installation.public_url)()
+    assert until(ready, 60)
+    assert until(answers(installation.public_url), 10)
 
 
 def test_a_second_one_in_the_same_folder_is_refused(installation: Installation) -> None:
