@@ -20,6 +20,10 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=()",
 }
+PASSIVE_HEADERS = {name: HEADERS[name] for name in ("x-content-type-options", "cross-origin-resource-policy")}
+"""Enough for what a page only takes in: the others govern documents and workers. Some 600 bytes less a file, of which
+a first visit loads about thirty."""
+_PASSIVE = (".css", ".woff2", ".js")
 _HSTS = "max-age=31536000; includeSubDomains"
 
 
@@ -78,7 +82,8 @@ class SecurityMiddleware:
             await _too_large(str(scope["path"]))(scope, receive, dressed)
 
     def _dress(self, headers: MutableHeaders, path: str) -> None:
-        for name, value in HEADERS.items():
+        is_passive = path.startswith("/static/") and path.endswith(_PASSIVE) and not path.endswith("-worker.js")
+        for name, value in (PASSIVE_HEADERS if is_passive else HEADERS).items():
             headers.setdefault(name, value)
         if not path.startswith("/static/"):
             headers.setdefault("cache-control", "no-store")
