@@ -90,6 +90,7 @@ def _ended_facts(scope: Scope, state: State) -> NowFacts:
         blue=deployment.blue_version,
         green=deployment.green_version,
         planned_at=deployment.planned_at,
+        position=scope.seats[0].position if scope.seats else "",
         now=scope.now,
         reason=deployment.hold_reason,
         switched_at=deployment.switched_at,

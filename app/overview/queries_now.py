@@ -16,6 +16,7 @@ from app.domain.plan import Plan
 from app.domain.signoff_words import advice as gate_advice
 from app.domain.signoff_words import in_sentence, listed, missing_words, number_word, tally
 from app.domain.signoffs import GateVerdict, VoteLine, VoteState
+from app.overview.queries_layout import Stage, stage_of
 from app.overview.queries_now_table import TABLE, Line, Role
 from app.overview.views import Goal, Move, NowFacts, NowView
 from app.web.figures import age
@@ -49,6 +50,9 @@ class Word(StrEnum):
     GATE = "gate"
     CALL = "call"
     OPENING = "opening"
+    PHASE_LOW = "phase_low"
+    OWN = "own"
+    DUTY = "duty"
 
 
 def now_for(facts: NowFacts) -> NowView:
@@ -167,8 +171,8 @@ def _gate_open(facts: NowFacts) -> NowView | None:
     all_go = f"All {words[Word.VOTES]} are GO"
     if "proceed" in facts.rights:
         text = f"Proceeding lets DevOps arm the switch; no traffic moves yet. {words[Word.PROOF]} {words[Word.ABSENT]}"
-        moves = (_move(f"Proceed to {in_sentence(words[Word.PHASE])}", "proceed"), _move("See the gate", "gate"))
-        return NowView(f"{all_go}: proceed to {in_sentence(words[Word.PHASE])}", _tidy(text), moves)
+        moves = (_move(f"Proceed to {words[Word.PHASE_LOW]}", "proceed"), _move("See the gate", "gate"))
+        return NowView(f"{all_go}: proceed to {words[Word.PHASE_LOW]}", _tidy(text), moves)
     text = f"Sign-offs are complete; a vote can be withdrawn until the switch, planned for {_hm(facts)}."
     return NowView(f"{all_go}: {words[Word.LEADS]} proceeds next", text, (_move("See the gate", "gate"),))
 
@@ -212,7 +216,7 @@ def _complete(facts: NowFacts) -> NowView | None:
         return None
     if minutes < max(point.minute for point in points):
         return None
-    phase = in_sentence(words_of(facts)[Word.PHASE])
+    phase = words_of(facts)[Word.PHASE_LOW]
     text = "All decision points of the plan are behind you. BLUE stays warm, and rollback stays one press away."
     return NowView(f"On GREEN for {int(minutes)} min: complete {phase}", text, (_move("To the gate", "gate"),))
 
@@ -243,6 +247,7 @@ def words_of(facts: NowFacts) -> dict[str, str]:
         Word.BLUE: f"BLUE {facts.blue}",
         Word.GREEN: f"GREEN {facts.green}",
         Word.PHASE: f"Phase {number}",
+        Word.PHASE_LOW: f"phase {number}",
         Word.PLANNED: _hm(facts),
         Word.TALLY: tally(facts.gate) or "all are GO",
         Word.LEADS: _titles(plan, "proceed"),
@@ -256,6 +261,8 @@ def words_of(facts: NowFacts) -> dict[str, str]:
         Word.VOTES: number_word(len(facts.gate.lines)),
         Word.GATE: _gate_words(facts),
         Word.CALL: f"Call {contact}.",
+        Word.OWN: _own_words(facts),
+        Word.DUTY: _duty(facts),
         Word.OPENING: "Hold" if facts.gate.verdict is GateVerdict.FAILED else "Sign-offs are open",
     }
 
@@ -275,7 +282,21 @@ def own_line(facts: NowFacts) -> VoteLine | None:
 
 def _gate_words(facts: NowFacts) -> str:
     """Whom to speak with, for who leads; and that one's own vote is open while on hold."""
-    return gate_advice(facts.plan, facts.state, facts.gate, facts.own)
+    return gate_advice(facts.plan, facts.state, facts.gate, facts.own).replace(" below.", ".")
+
+
+def _own_words(facts: NowFacts) -> str:
+    line = own_line(facts)
+    return "" if line is None or line.state is VoteState.GO else "Your own vote is open meanwhile."
+
+
+def _duty(facts: NowFacts) -> str:
+    """The first duty that the plan gives this position for the time of the day: "watch the application logs"."""
+    if facts.position not in {position.key for position in facts.plan.positions}:
+        return "watch the metrics"
+    duties = facts.plan.position(facts.position).duties
+    lines = {Stage.BEFORE: duties.before, Stage.DURING: duties.during, Stage.AFTER: duties.after}[stage_of(facts.state)]
+    return in_sentence(lines[0]) if lines else "watch the metrics"
 
 
 def _progress(facts: NowFacts) -> str:
@@ -346,7 +367,8 @@ def _first_upper(text: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    return " ".join(text.split())
+    """Without the gaps that empty words leave; no-break spaces stay."""
+    return " ".join(part for part in text.split(" ") if part)
 
 
 def _move(title: str, goal: Goal | None) -> Move:

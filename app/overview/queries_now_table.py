@@ -39,7 +39,7 @@ TABLE: Mapping[State, Mapping[Role, Line]] = {
         Role.LEAD: Line(_OPEN, ("{gate}", "{proof}", "{absent}"), "See the gate", "gate"),
         Role.DRIVER: Line(
             _OPEN,
-            ("You arm after {leads} proceeded; the switch is planned for {planned}.", "{proof}"),
+            ("You arm after {leads} has proceeded; the switch is planned for {planned}.", "{proof}"),
             "Look at the Switch page",
             "switch",
         ),
@@ -125,7 +125,7 @@ TABLE: Mapping[State, Mapping[Role, Line]] = {
             "switch",
         ),
         Role.WATCHER: Line(
-            "Switching to GREEN: watch response time and errors",
+            "Switching to GREEN: {duty}",
             ("{progress}", "Say at once what looks wrong: DevOps can roll back."),
             "Look at the wall",
             "wall",
@@ -141,7 +141,7 @@ TABLE: Mapping[State, Mapping[Role, Line]] = {
     State.SWITCHED: {
         Role.LEAD: Line(
             "On GREEN: oversee the watch, tell the executives",
-            ("{decision}", "{progress}", "You complete {phase} at the gate when the team is content."),
+            ("{decision}", "{progress}", "You complete {phase_low} at the gate when the team is content."),
             "See the gate",
             "gate",
         ),
@@ -152,7 +152,7 @@ TABLE: Mapping[State, Mapping[Role, Line]] = {
             "switch",
         ),
         Role.WATCHER: Line(
-            "On GREEN: watch the metrics, try what customers do",
+            "On GREEN: {duty}",
             ("Say at once what looks wrong, and note it.", "{decision}"),
             "Look at the wall",
             "wall",
@@ -245,14 +245,14 @@ TABLE: Mapping[State, Mapping[Role, Line]] = {
         ),
         Role.DRIVER: Line(
             "On hold: mend what is in your hands",
-            ("{reason}.", "Nothing moves until {leads} resumes.", "{gate}"),
+            ("{reason}.", "Nothing moves until {leads} resumes.", "{own}"),
             "See the gate",
             "gate",
             "warn",
         ),
         Role.WATCHER: Line(
             "On hold: mend what is in your hands",
-            ("{reason}.", "Nothing moves until {leads} resumes.", "{gate}"),
+            ("{reason}.", "Nothing moves until {leads} resumes.", "{own}"),
             "See the gate",
             "gate",
             "warn",
@@ -282,7 +282,7 @@ TABLE: Mapping[State, Mapping[Role, Line]] = {
             "switch",
         ),
         Role.WATCHER: Line(
-            "{phase} is complete: go on watching GREEN",
+            "{phase} is complete: {duty}",
             ("Check for reports of users, try all features, watch the errors for 30 minutes more.",),
             "Look at the wall",
             "wall",

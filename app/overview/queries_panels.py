@@ -20,11 +20,13 @@ from app.overview.views import (
     LatestPanel,
     ReachPanel,
     SeatRow,
+    StripPanel,
     TeamPanel,
     TrafficPanel,
 )
 from app.timeline.queries import newest
 from app.traffic.queries import latest_operation, operation_view
+from app.traffic.queries_page import ground_of, live_view
 from app.web.access import Scope
 from app.web.figures import age, took
 from app.web.mission import HealthView
@@ -78,6 +80,12 @@ def _moved(operation: Operation, deployment: Deployment) -> list[tuple[str, str]
     if view.observed_100_s is not None:
         rows.append(("Click to 100 % observed", took(view.observed_100_s)))
     return rows
+
+
+async def strip(session: AsyncSession, scope: Scope) -> StripPanel:
+    """The switch second by second, or the rollback's criteria: as on the Switch page."""
+    view = live_view(await ground_of(session, scope))
+    return StripPanel(f"/d/{scope.id}/home/_strip", view.strip, view.criteria, view.versions)
 
 
 # ── customers ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -159,7 +167,7 @@ async def team(session: AsyncSession, scope: Scope, now: datetime) -> TeamPanel:
         .where(RosterSeat.deployment_id == scope.id)
         .execution_options(populate_existing=True)
     )
-    found = (await session.execute(statement)).tuples().all()
+    found = [(seat, person) for seat, person in await session.execute(statement)]
     rows = sorted(found, key=lambda row: (order.get(row[0].position, len(order)), row[0].is_deputy, row[0].seat))
     return TeamPanel(
         f"/d/{scope.id}/home/_team", tuple(_seat(scope, seat, who, now) for seat, who in rows), now, versions

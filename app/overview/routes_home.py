@@ -9,11 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.policy import may, signed_in
 from app.overview import queries, queries_list, queries_panels
+from app.overview.views import HomeView
 from app.web.access import Scope, Viewer, database
 from app.web.rendering import fragment, page, plain_page
 
 router = APIRouter()
 View = TypeVar("View")
+_NAMES = (
+    *("votes", "gate", "checklist", "progress", "metrics", "strip"),
+    *("traffic", "customers", "team", "latest", "duties", "reach"),
+)
 Watcher = Annotated[Scope, Depends(may("overview.home"))]
 
 
@@ -35,10 +40,9 @@ async def panels(request: Request, scope: Watcher) -> Response:
     return fragment(request, scope, "overview/_panels.html", home=view, **_parts(view))
 
 
-def _parts(view: Any) -> dict[str, Any]:
+def _parts(view: HomeView) -> dict[str, Any]:
     """Each panel's view model under the name that its fragment reads it by."""
-    names = ("votes", "gate", "checklist", "progress", "metrics", "strip", "traffic", "customers", "team", "latest")
-    return {name: getattr(view, name) for name in (*names, "duties", "reach")} | {"panel_now": view.now}
+    return {name: getattr(view, name) for name in _NAMES} | {"panel_now": view.now}
 
 
 async def _read(request: Request, query: Callable[[AsyncSession], Awaitable[View]]) -> View:
@@ -55,6 +59,12 @@ async def now(request: Request, scope: Watcher) -> Response:
 async def traffic(request: Request, scope: Watcher) -> Response:
     view = await _read(request, lambda s: queries_panels.traffic(s, scope, scope.deployment, scope.now))
     return fragment(request, scope, "overview/_traffic.html", traffic=view)
+
+
+@router.get("/d/{deployment_id}/home/_strip")
+async def strip(request: Request, scope: Watcher) -> Response:
+    view = await _read(request, lambda session: queries_panels.strip(session, scope))
+    return fragment(request, scope, "overview/_strip.html", strip=view)
 
 
 @router.get("/d/{deployment_id}/home/_customers")

@@ -14,7 +14,7 @@ from app.domain.signoffs import Gate
 from app.metrics.views import MetricsPanel
 from app.signoffs.views import GateView, VotesView
 from app.timeline.views import Line
-from app.traffic.views import StripView
+from app.traffic.views import CriteriaView, StripView
 from app.web.mission import HealthView, TrafficView
 
 Tone = Literal["calm", "warn", "crit"]
@@ -42,8 +42,9 @@ class OperationNow:
 class NowFacts:
     """Everything that "What do I do now?" is answered from, for one person.
 
-    `own` are the keys of the questions this person answers; `open_items` and `failed_items` the texts of this
-    person's own checklist items; `unmet` the texts of what machines could not confirm; `absent` names of people.
+    `own` are the keys of the questions this person answers, `position` the key of the first seat (empty without one).
+    `open_items` and `failed_items` are the texts of this person's own checklist items, `unmet` those that machines
+    could not confirm, `absent` names of people.
     """
 
     plan: Plan
@@ -55,6 +56,7 @@ class NowFacts:
     green: str
     planned_at: datetime
     now: datetime
+    position: str = ""
     open_items: tuple[str, ...] = ()
     failed_items: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
@@ -107,6 +109,16 @@ class TrafficPanel:
     url: str
     traffic: TrafficView
     rows: tuple[tuple[str, str], ...]
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class StripPanel:
+    """The switch second by second, or the criteria of a rollback; one of the two is None."""
+
+    url: str
+    strip: StripView | None
+    criteria: CriteriaView | None
     versions: Mapping[str, int]
 
 
@@ -213,7 +225,7 @@ class HomeView:
     checklist: ChecklistView | None = None
     progress: ProgressView | None = None
     metrics: MetricsPanel | None = None
-    strip: StripView | None = None
+    strip: StripPanel | None = None
     traffic: TrafficPanel | None = None
     customers: CustomersPanel | None = None
     team: TeamPanel | None = None
