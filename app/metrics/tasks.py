@@ -1,11 +1,9 @@
 """The collector: a duty one worker carries at a time. Reads both sides every period, stores, judges, tells."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
 
 import structlog
 from sqlalchemy import func, select
@@ -14,16 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
 from app.db.tables import Deployment, Event
-from app.domain.metrics import Verdict, is_figure
+from app.domain.metrics import is_figure
 from app.domain.plan import Metric, Plan
 from app.domain.sides import Side
-from app.eventlog.log import SYSTEM, Entry, Severity, append, notify, touch
+from app.eventlog.log import SYSTEM, Entry, append, notify, touch
 from app.metrics.commands import PostedReading, store, sweep
 from app.metrics.queries import in_service, latest_of
+from app.metrics.tasks_events import KINDS, Grade, Key, Standing, follow, messages
 from app.metrics.views import ReadingNow, Readings
 from app.ports.metrics import MetricsSource, Sample
 from app.ports.traffic import ProviderError
-from app.web.figures import plain, quantity, within
 
 log = structlog.get_logger()
 
@@ -32,21 +30,12 @@ READ_DEADLINE_S = 1.5
 REDRAW_EVERY = timedelta(seconds=15)
 """How often panels are drawn anew for their trends, where no verdict changes."""
 SWEEP_EVERY = timedelta(minutes=5)
-ANNOUNCE_AFTER = 2
-"""Readings in a row before CRITICAL or UNKNOWN becomes an event: design.md, "after two missed periods"."""
-RECOVERED_AFTER = 5
-"""Readings in a row before its end does, so that a value on the edge writes no novel."""
-MESSAGE_BYTES = 7000
-"""NOTIFY takes under 8,000."""
 
 Exercise = Callable[[Side], Awaitable[None]]
 """Sends one request straight to a side's own address."""
 EXERCISE_EVERY_S = 0.5
 EXERCISE_DEADLINE_S = 5.0
 EXERCISE_AT_ONCE = 8
-
-Grade = Literal["fine", "critical", "unknown"]
-Key = tuple[str, Side]
 
 
 async def collect(
@@ -84,22 +73,6 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stop.wait(), max(seconds, 0.0))
     except TimeoutError:
         return
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the collector knows from one turn to the next; replaced as a whole once a turn is committed.
-
-    `announced` is the grade the log last told of, `grade` the one of the newest reading and `turns` for how many
-    readings in a row. `verdicts` is what browsers last drew.
-    """
-
-    announced: Mapping[Key, Grade] = field(default_factory=dict)
-    grade: Mapping[Key, Grade] = field(default_factory=dict)
-    turns: Mapping[Key, int] = field(default_factory=dict)
-    verdicts: Mapping[Key, Verdict] = field(default_factory=dict)
-    drawn_at: datetime | None = None
-    swept_at: datetime | None = None
 
 
 class Collector:
@@ -178,7 +151,7 @@ class Collector:
         readings: Readings = await latest_of(session, self._id, self._plan, now, serving)
         rows = await session.scalars(
             select(Event.payload)
-            .where(Event.chain == self._id, Event.kind.in_(_KINDS.values()))
+            .where(Event.chain == self._id, Event.kind.in_(KINDS.values()))
             .order_by(Event.seq.desc())
             .limit(200)
         )
@@ -195,100 +168,6 @@ def _reading(metric: Metric, side: Side, found: Mapping[str, Sample], now: datet
         return PostedReading(metric.key, side.value, None, 0, now)
     value = sample.value if is_figure(sample.value) else None
     return PostedReading(metric.key, side.value, value, max(sample.samples, 0), now)
-
-
-def messages(deployment_id: int, readings: Sequence[ReadingNow]) -> list[dict[str, Any]]:
-    """`data` messages for the stream, as many as it takes to keep each under the limit of NOTIFY."""
-    made: list[list[dict[str, Any]]] = [[]]
-    size = 0
-    for reading in readings:
-        row = {
-            "metric": reading.metric,
-            "side": reading.side.value,
-            "value": reading.figure,
-            "text": plain(reading.figure),
-            "verdict": reading.verdict.value,
-            "at": reading.at.isoformat(timespec="milliseconds") if reading.at else None,
-        }
-        length = len(json.dumps(row, separators=(",", ":"))) + 1
-        if made[-1] and size + length > MESSAGE_BYTES:
-            made.append([])
-            size = 0
-        made[-1].append(row)
-        size += length
-    return [{"kind": "data", "deployment": deployment_id, "readings": rows} for rows in made if rows]
-
-
-# ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-_KINDS: Mapping[Grade, str] = {
-    "critical": "metrics.reading.critical",
-    "unknown": "metrics.reading.unknown",
-    "fine": "metrics.reading.recovered",
-}
-_SEVERITIES: Mapping[Grade, Severity] = {"critical": "crit", "unknown": "warn", "fine": "normal"}
-
-
-def _grade(verdict: Verdict) -> Grade:
-    match verdict:
-        case Verdict.CRITICAL:
-            return "critical"
-        case Verdict.UNKNOWN:
-            return "unknown"
-        case _:
-            return "fine"
-
-
-def follow(
-    standing: Standing, judged: Sequence[ReadingNow], plan: Plan, serving: frozenset[Side]
-) -> tuple[Standing, list[Entry]]:
-    """Count readings of the same grade and say which become events: one a side and grade, however many metrics.
-
-    Sides without traffic tell nothing; what was said of them is forgotten when they leave service.
-    """
-    announced, grade, turns = dict(standing.announced), dict(standing.grade), dict(standing.turns)
-    told: dict[tuple[Side, Grade], list[ReadingNow]] = {}
-    for reading in judged:
-        key = (reading.metric, reading.side)
-        now = _grade(reading.verdict)
-        turns[key] = turns.get(key, 0) + 1 if grade.get(key) == now else 1
-        grade[key] = now
-        if reading.side not in serving:
-            announced.pop(key, None)
-        elif now != announced.get(key, "fine") and turns[key] >= (RECOVERED_AFTER if now == "fine" else ANNOUNCE_AFTER):
-            announced[key] = now
-            told.setdefault((reading.side, now), []).append(reading)
-    entries = [_entry(plan, side, grade_now, readings) for (side, grade_now), readings in told.items()]
-    return replace(standing, announced=announced, grade=grade, turns=turns), entries
-
-
-def _entry(plan: Plan, side: Side, grade: Grade, readings: Sequence[ReadingNow]) -> Entry:
-    return Entry(
-        _KINDS[grade],
-        _sentence(plan, side, grade, readings),
-        ("metrics",),
-        severity=_SEVERITIES[grade],
-        payload={
-            "side": side.value,
-            "grade": grade,
-            "metrics": [reading.metric for reading in readings],
-            "values": {reading.metric: reading.figure for reading in readings},
-        },
-    )
-
-
-def _sentence(plan: Plan, side: Side, grade: Grade, readings: Sequence[ReadingNow]) -> str:
-    """ "CRITICAL on GREEN: error rate 2.6 % (above 1 %)"."""
-    metrics = [plan.metric(reading.metric) for reading in readings]
-    names = [within(metric.title) for metric in metrics]
-    if grade == "unknown":
-        return f"UNKNOWN on {side}: {', '.join(names)}; no reading to rely on for two periods"
-    values = [quantity(each.figure, metric.unit) for each, metric in zip(readings, metrics, strict=True)]
-    found = [f"{name} {value}" for name, value in zip(names, values, strict=True)]
-    if grade == "fine":
-        return f"No longer critical or unknown on {side}: {', '.join(found)}"
-    limits = [f"(above {quantity(metric.critical, metric.unit)})" for metric in metrics]
-    return f"CRITICAL on {side}: {', '.join(f'{value} {limit}' for value, limit in zip(found, limits, strict=True))}"
 
 
 # ── idle sides ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -20,7 +20,8 @@ from app.eventlog.log import CHANNEL, versions_of
 from app.jobs.queue import conninfo
 from app.metrics.commands import PostedReading, store, sweep
 from app.metrics.queries import health_of, latest
-from app.metrics.tasks import ANNOUNCE_AFTER, RECOVERED_AFTER, Collector, collect, messages
+from app.metrics.tasks import Collector, collect
+from app.metrics.tasks_events import ANNOUNCE_AFTER, RECOVERED_AFTER, messages
 from app.metrics.views import ReadingNow, Readings
 from app.ports.metrics import Sample
 from tests.metrics.scripted_source import ScriptedSource
