@@ -1,5 +1,6 @@
 """Settings, read once from the environment. Nothing else in the product reads os.environ."""
 
+import contextlib
 import os
 import secrets
 from dataclasses import dataclass
@@ -38,12 +39,14 @@ def _secret(data_dir: Path) -> bytes:
     path = data_dir / "secret"
     if not path.exists():
         data_dir.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return _secret(data_dir)
+        # Written whole beside it, then linked: of processes that start together one wins, and nobody reads half of it.
+        draft = data_dir / f"secret.{os.getpid()}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(secrets.token_bytes(32))
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
     key = path.read_bytes()
     if len(key) < 32:
         raise Misconfigured(
