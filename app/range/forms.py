@@ -37,6 +37,7 @@ class BalancerForm(KnobForm):
 
 class CustomersForm(KnobForm):
     per_second: Annotated[int, Field(ge=0, le=1000)]
+    streams: Annotated[int, Field(ge=0, le=50)]
 
 
 Group = Literal["blue", "green", "balancer", "customers"]

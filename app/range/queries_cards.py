@@ -27,7 +27,10 @@ _NUMBERS = {
         ("slow_ms", "Writes slower by", "ms", 30_000),
         ("late_ms", "Writes applied later by", "ms", 30_000),
     ),
-    "customers": (("per_second", "Requests a second, all together", "", 1000),),
+    "customers": (
+        ("per_second", "Requests a second, all together", "", 1000),
+        ("streams", "Long answers held open", "", 50),
+    ),
 }
 _TICKS = {
     "blue": _RELEASE_TICKS,

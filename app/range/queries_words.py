@@ -23,7 +23,10 @@ _BALANCER = {
     "drop_answer": ("made the balancer cut its answers off", "let the balancer answer again"),
     "late_ms": ("made the balancer apply writes {value} ms late", "let the balancer apply writes at once"),
 }
-_CUSTOMERS = {"per_second": ("set the customers to {value} requests a second", "sent the customers home")}
+_CUSTOMERS = {
+    "per_second": ("set the customers to {value} requests a second", "sent the customers home"),
+    "streams": ("let {value} customers hold long answers", "ended the customers' long answers"),
+}
 _SENTENCES = {"blue": _RELEASE, "green": _RELEASE, "balancer": _BALANCER, "customers": _CUSTOMERS}
 
 _WRONG = {
