@@ -30,6 +30,7 @@ from app.jobs.queue import ROLLBACK_QUEUE, TRAFFIC_QUEUE, make_app
 from app.logs import configure_logs
 from app.metrics.tasks import collect
 from app.providers.clock import SystemClock
+from app.signoffs.commands import expire_votes
 from app.traffic.tasks import Drives, Steered
 from app.traffic.watch import Watch, Watched, find_watched
 from app.web.access import plan_of
@@ -148,7 +149,9 @@ class Worker:
             versions = await session.scalars(
                 select(PlanVersion).join(Deployment, Deployment.plan_version_id == PlanVersion.id).distinct()
             )
-            await expire_gates(session, {version.id: plan_of(version) for version in versions})
+            plans = {version.id: plan_of(version) for version in versions}
+            await expire_gates(session, plans)
+            await expire_votes(session, plans)
 
         await self._repeat(GATES_EVERY_S, lambda: self.database.run(keep))
 

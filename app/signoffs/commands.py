@@ -1,8 +1,9 @@
 """Writes of sign-offs: each locks the deployment's row, asks the domain, writes vote and event in one transaction."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, Signoff, TargetState
@@ -141,28 +142,44 @@ async def note_outdated(
     await append(session, deployment.id, entry, actor)
 
 
-async def expire_votes(session: AsyncSession, deployment_id: int, plan: Plan) -> int:
-    """End the GO votes whose lifetime is over and say so once. Returns how many. For the workers' sweep; the gate
-    itself never counts an expired vote, swept or not."""
+async def expire_votes(session: AsyncSession, plans: Mapping[int, Plan]) -> int:
+    """End the GO votes whose lifetime is over and say so once; `plans` by plan version id. Returns how many.
+
+    For the workers' sweep: the gate itself never counts an expired vote, swept or not. Nothing is locked while
+    nothing has expired.
+    """
+    now = await database_now(session)
+    due = await session.execute(
+        select(Deployment.id, Deployment.plan_version_id)
+        .join(Signoff, (Signoff.deployment_id == Deployment.id) & (Signoff.attempt == Deployment.attempt))
+        .where(Deployment.state.in_(VOTING), Signoff.ended_at.is_(None), _is_over(now))
+        .distinct()
+    )
+    ended = 0
+    for deployment_id, plan_version_id in due.all():
+        if plan_version_id in plans:
+            ended += await _expire(session, deployment_id, plans[plan_version_id], now)
+    return ended
+
+
+async def _expire(session: AsyncSession, deployment_id: int, plan: Plan, now: datetime) -> int:
     deployment = await lock(session, deployment_id)
     if State(deployment.state) not in VOTING:
         return 0
-    now = await database_now(session)
-    rows = await session.scalars(
-        _standing(deployment)
-        .where(Signoff.verdict == Verdict.GO.value, Signoff.expires_at <= now)
-        .order_by(Signoff.cast_at)
-    )
+    rows = await session.scalars(_standing(deployment).where(_is_over(now)).order_by(Signoff.cast_at))
     expired = rows.all()
     for row in expired:
         row.ended_at, row.end_reason = now, "expired"
     await session.flush()
     if expired:
         titles = [f"{possessive(plan.position(row.position).title)} GO" for row in expired]
-        lifetime = round(_questions(plan).lifetime_s / 60)
-        text = f"{listed(titles)} expired after {lifetime} min"
+        text = f"{listed(titles)} expired after {round(_questions(plan).lifetime_s / 60)} min"
         await append(session, deployment.id, Entry("signoffs.expired", text, ("signoffs",), severity="warn"), SYSTEM)
     return len(expired)
+
+
+def _is_over(now: datetime) -> ColumnElement[bool]:
+    return and_(Signoff.verdict == Verdict.GO.value, Signoff.expires_at <= now)
 
 
 def _check_voting(deployment: Deployment) -> None:

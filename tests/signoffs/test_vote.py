@@ -194,8 +194,10 @@ async def test_expired_votes_end_and_say_so_once(database: Database, deployment:
         )
 
     await database.run(age)
-    assert await database.run(lambda session: expire_votes(session, deployment.id, scope.plan)) == 2
-    assert await database.run(lambda session: expire_votes(session, deployment.id, scope.plan)) == 0
+    plans = {deployment.plan_version_id: scope.plan}
+    assert await database.run(lambda session: expire_votes(session, {})) == 0
+    assert await database.run(lambda session: expire_votes(session, plans)) == 2
+    assert await database.run(lambda session: expire_votes(session, plans)) == 0
     said = [event.text for event in await events(database, deployment, "signoffs.expired")]
     assert said == ["Security officer’s GO and Operations’ GO expired after 60 min"]
     assert (await gate_now(database, scope))[0].verdict is GateVerdict.PENDING
