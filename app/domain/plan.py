@@ -348,6 +348,8 @@ class Phase(Node):
     number: Annotated[str, StringConstraints(pattern=r"^\d{1,2}[A-Z]?$")]
     """As people call it: "4", "4B"."""
     title: Line
+    short: Annotated[str, StringConstraints(max_length=14)] = ""
+    """The word for the mission bar ("Production"); the title where it is left out."""
     kind: Literal["steps", "canary", "blue_green", "rollback", "monitoring", "decommission"]
     """`blue_green` is the one that switches production; a plan has exactly one."""
     duration_s: Seconds

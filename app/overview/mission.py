@@ -42,6 +42,7 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
     operation = await newest_operation(session, deployment)
     health = await health_of(session, deployment, scope.plan, now)
     zone = ZoneInfo(scope.plan.timezone)
+    phase = scope.plan.phase(deployment.phase)
     return MissionView(
         mode="live" if deployment.mode == "live" else "rehearsal",
         deployment_id=deployment.id,
@@ -49,7 +50,7 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
         blue_version=deployment.blue_version,
         green_version=deployment.green_version,
         phase_label=_phase_label(scope.plan, deployment.phase),
-        phase_state=f"{scope.plan.phase(deployment.phase).title.split(':')[0]}: {WORDS[Course(deployment.state)]}",
+        phase_state=f"{phase.short or phase.title}: {WORDS[Course(deployment.state)]}",
         zone=scope.plan.timezone,
         zone_label=now.astimezone(zone).tzname() or scope.plan.timezone,
         server_time=now,
