@@ -22,7 +22,7 @@ lint: environment-dev ## Check style, types, the house's floors and the vendored
 	@"$(BIN)/ruff" format --check .
 	@"$(BIN)/mypy"
 	@"$(BIN)/lint-imports"
-	@"$(BIN)/python" scripts/vendor.py --check
+	@"$(BIN)/python" .ci/vendor.py --check
 
 bench: environment-dev ## Measure the switch, the rollback, the live updates and the pages
 	@"$(BIN)/python" -m tests.bench $(ARGS)
@@ -39,7 +39,7 @@ clean: ## Remove environment, caches and the rehearsal's data
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 environment:
-	@$(PYTHON) scripts/bootstrap.py
+	@$(PYTHON) .ci/bootstrap.py
 
 environment-dev:
-	@$(PYTHON) scripts/bootstrap.py --dev
+	@$(PYTHON) .ci/bootstrap.py --dev

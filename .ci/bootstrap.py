@@ -1,6 +1,6 @@
 """Make .venv and install the locked dependencies into it; do nothing when they are there already.
 
-Run by the system's Python, with nothing but its standard library: `python3 scripts/bootstrap.py [--dev]`. It keeps to
+Run by the system's Python, with nothing but its standard library: `python3 .ci/bootstrap.py [--dev]`. It keeps to
 what an old Python 3 can read too, so that it can say that it is too old.
 """
 

@@ -1,7 +1,7 @@
 """Fetch the browser libraries and fonts that static/vendor/ holds, or check them against the lock.
 
-    python scripts/vendor.py            fetch the pinned packages with `npm pack` and write the files and the lock
-    python scripts/vendor.py --check    compare the files with the lock; offline, changes nothing
+    python .ci/vendor.py            fetch the pinned packages with `npm pack` and write the files and the lock
+    python .ci/vendor.py --check    compare the files with the lock; offline, changes nothing
 
 The lock (static/vendor/vendor.lock, JSON) names each package, its version and licence, the sha512 of its tarball
 and the sha256 of every file taken from it. A second fetch must find the same tarballs: a changed one is refused.
@@ -149,7 +149,7 @@ def fetch() -> None:
 def problems() -> list[str]:
     """What differs between the lock, the pins above and the files; empty when all is well."""
     if not LOCK.exists():
-        return [f"{LOCK} is missing: run python scripts/vendor.py"]
+        return [f"{LOCK} is missing: run python .ci/vendor.py"]
     packages = json.loads(LOCK.read_text())["packages"]
     pins = {(p.name, p.version) for p in PACKAGES}
     locked = {(p["name"], p["version"]) for p in packages}
