@@ -33,7 +33,7 @@ def hits(path: Path, pattern: re.Pattern[str]) -> list[str]:
 
 
 def test_vendored_files_are_the_locked_ones() -> None:
-    command = [sys.executable, str(ROOT / "scripts" / "vendor.py"), "--check"]
+    command = [sys.executable, str(ROOT / ".ci" / "vendor.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
 
