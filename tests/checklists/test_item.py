@@ -181,31 +181,29 @@ async def test_an_error_stands_at_the_field_with_what_was_typed(web: Web) -> Non
         assert f'aria-describedby="{field}-error" aria-invalid="true">{typed}</textarea>' in answer.text
 
 
-@pytest.mark.parametrize(
-    ("login", "status"), [("security_officer", 403), ("executive", 403), ("admin", 403), ("support", 403)]
-)
-async def test_wrong_positions_get_403(web: Web, login: str, status: int) -> None:
-    client = await web.client_as(login)
+async def test_wrong_positions_get_403(web: Web) -> None:
     address = f"/d/{web.deployment.id}/checklists/before_production/database_backups"
-    answer = await client.post(address, data={"state": "done", "text": "z", "version": "0"}, headers=HTMX)
-    assert answer.status_code == status
+    for login in ("security_officer", "executive", "admin", "support"):
+        client = await web.client_as(login)
+        answer = await client.post(address, data={"state": "done", "text": "z", "version": "0"}, headers=HTMX)
+        assert (login, answer.status_code) == (login, 403)
     assert await states(web.database, web.deployment) == {}
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        {},
-        {"state": "gone"},
-        {"state": "done", "version": "-1"},
-        {"state": "done", "version": str(2**63)},
-        {"state": "done", "version": "1; drop table"},
-    ],
+TAMPERED: tuple[dict[str, str], ...] = (
+    {},
+    {"state": "gone"},
+    {"state": "done", "version": "-1"},
+    {"state": "done", "version": str(2**63)},
+    {"state": "done", "version": "1; drop table"},
 )
-async def test_tampered_forms_change_nothing(web: Web, form: dict[str, str]) -> None:
+
+
+async def test_tampered_forms_change_nothing(web: Web) -> None:
     client = await web.client_as("support")
     address = f"/d/{web.deployment.id}/checklists/before_production/support_briefed"
-    answer = await client.post(address, data=form, headers=HTMX)
-    assert answer.status_code == 422
-    assert answer.headers["hx-retarget"] == "#notice"
+    for form in TAMPERED:
+        answer = await client.post(address, data=form, headers=HTMX)
+        assert answer.status_code == 422
+        assert answer.headers["hx-retarget"] == "#notice"
     assert await states(web.database, web.deployment) == {}

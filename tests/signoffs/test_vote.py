@@ -225,12 +225,12 @@ async def test_without_script_a_vote_leads_back_to_the_board(web: Web) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, f"/d/{web.deployment.id}/board")
 
 
-@pytest.mark.parametrize("login", ["devops_1", "backend_1", "support", "executive", "admin"])
-async def test_positions_without_a_question_may_not_vote(web: Web, login: str) -> None:
-    client = await web.client_as(login)
+async def test_positions_without_a_question_may_not_vote(web: Web) -> None:
     form = {"question": "monitoring", "vote": "go", "shown": ""}
-    answer = await client.post(f"/d/{web.deployment.id}/board/vote", data=form)
-    assert answer.status_code == 403
+    for login in ("devops_1", "backend_1", "support", "executive", "admin"):
+        client = await web.client_as(login)
+        answer = await client.post(f"/d/{web.deployment.id}/board/vote", data=form)
+        assert (login, answer.status_code) == (login, 403)
 
 
 async def test_a_stale_go_is_a_conflict_in_words(web: Web) -> None:
