@@ -245,7 +245,7 @@ async def _response_time(operation: Operation, ground: Ground) -> Verdicts:
 async def _no_critical_errors(operation: Operation, ground: Ground) -> Verdicts:
     """Failed probes since traffic came back stand for critical errors; a log source answers it once one is bound."""
     since = max(operation.observed_100_at or operation.accepted_at, ground.now() - timedelta(seconds=10))
-    probes = [seen for seen in ground.observer.probes if seen.at >= since]
+    probes = ground.observer.sent_since(since)
     failed = sum(not seen.ok for seen in probes)
     if operation.observed_100_at is None or not probes:
         return Answer.UNKNOWN, "not yet", "waiting for traffic to arrive on BLUE"

@@ -35,6 +35,7 @@ from app.domain.operations import (
 )
 from app.domain.plan import Plan, TargetSpec
 from app.domain.sides import Release, Side, Weights
+from app.orchestrator.anchor import DatabaseClock
 from app.orchestrator.checks import Ground, run_check
 from app.orchestrator.observer import Observer
 from app.ports.clock import Clock
@@ -79,10 +80,13 @@ class Deps:
 
 async def drive(job: Job, deps: Deps) -> bool:
     """Drive until the operation ends or this worker may no longer. True if this worker drove at all."""
+    time = DatabaseClock(deps.clock)
+    asked = time.ask()
     claimed_at = await deps.store.claim(job.operation_id)
     if claimed_at is None:
         return False
-    run = _Run(job, deps, claimed_at)
+    time.answered(asked, claimed_at)
+    run = _Run(job, deps, time)
     try:
         await run.to_the_end()
     except (Superseded, StaleEpoch) as reason:
@@ -93,10 +97,9 @@ async def drive(job: Job, deps: Deps) -> bool:
 
 
 class _Run:
-    def __init__(self, job: Job, deps: Deps, claimed_at: datetime) -> None:
+    def __init__(self, job: Job, deps: Deps, time: DatabaseClock) -> None:
         self.job, self.store, self.clock, self.chance = job, deps.store, deps.clock, deps.chance
-        # Database time, carried on by the monotonic clock: this machine's wall clock may be an hour off.
-        self._origin, self._started = claimed_at, deps.clock.monotonic()
+        self._time = time
         self.observer = Observer(job.prober, deps.clock, self.now, rate=job.target.probes.operation_rate)
         self._renewal: asyncio.Task[None] | None = None
         self._lost: BaseException | None = None
@@ -107,7 +110,7 @@ class _Run:
         self._arrival_recorded: tuple[object, ...] = ()
 
     def now(self) -> datetime:
-        return self._origin + timedelta(seconds=self.clock.monotonic() - self._started)
+        return self._time.now()
 
     async def close(self) -> None:
         await self.observer.stop()
@@ -162,8 +165,11 @@ class _Run:
         while True:
             await self.clock.sleep(RENEW_EVERY_S)
             try:
-                if await self.store.claim(self.job.operation_id) is None:
+                asked = self._time.ask()
+                renewed_at = await self.store.claim(self.job.operation_id)
+                if renewed_at is None:
                     raise Superseded("another worker holds the lease, or the operation has ended")
+                self._time.answered(asked, renewed_at)
             except Superseded as reason:
                 self._lost = reason
                 self.observer.changed.set()

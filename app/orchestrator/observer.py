@@ -14,6 +14,8 @@ from app.ports.probe import Prober
 KEEP = 20_000
 """Probes remembered: 100 s at 200 a second, far longer than any window asks for."""
 LATEST = timedelta(seconds=1)
+LONGEST_ANSWER = timedelta(seconds=5)
+"""Longer than any probe's own deadline."""
 FRESH_EVERY = 4
 """Every fourth probe opens a new connection, as a new customer does; the others use kept ones."""
 MOST_AT_ONCE = 24
@@ -52,17 +54,22 @@ class Observer:
         self._rate = rate
 
     def arrival(self, wanted: Side, *, since: datetime, window: int, span_s: float) -> Arrival:
-        return arrival(self.probes, wanted, since=since, window=window, span_s=span_s)
+        return arrival(self.sent_since(since), wanted, since=since, window=window, span_s=span_s)
 
-    @property
-    def probes(self) -> list[Seen]:
-        """In order of sending."""
-        return sorted(self._seen, key=lambda seen: seen.at)
+    def sent_since(self, since: datetime) -> list[Seen]:
+        """The probes sent at or after `since`, in order of sending. Answers come in another order, but none later than
+        its deadline; so only the newest are looked at, however long the operation takes."""
+        found: list[Seen] = []
+        for seen in reversed(self._seen):
+            if seen.at < since - LONGEST_ANSWER:
+                break
+            if seen.at >= since:
+                found.append(seen)
+        return sorted(found, key=lambda seen: seen.at)
 
     def latest(self) -> Shares:
         """What the probes of the last second saw."""
-        since = self._now() - LATEST
-        return shares([seen for seen in self._seen if seen.at >= since])
+        return shares(self.sent_since(self._now() - LATEST))
 
     def response_ms(self, side: Side, *, since: datetime) -> tuple[float, int]:
         """The 95th percentile of the probes' own response times on a side, and how many there were."""
