@@ -43,6 +43,8 @@ def arrival(probes: Sequence[Seen], wanted: Side, *, since: datetime, window: in
     for hit in hits:
         sums.append(sums[-1] + hit)
     first = next((probe.at for probe, hit in zip(counted, hits, strict=True) if hit), None)
+    if first is None:
+        return Arrival(total=len(counted))
     found: dict[int, datetime] = {}
     for share in (95, 99, 100):
         start = _window_start(counted, hits, sums, share, window, span_s)
