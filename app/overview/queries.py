@@ -16,14 +16,13 @@ from app.metrics.queries import panel as metrics_panel
 from app.overview import queries_panels as panels
 from app.overview.mission import newest_operation
 from app.overview.queries_layout import Layout, layout_of, stage_of
-from app.overview.queries_now import now_for
+from app.overview.queries_now import now_for, own_line
 from app.overview.views import Goal, HomeView, Move, NowFacts, NowPanel, OperationNow
 from app.signoffs.queries_board import Ground, gate_view, ground_of, votes_view
 from app.web.access import Scope
 from app.web.mission import HealthView
 
 PAGES: Mapping[Goal, str] = {
-    "vote": "/board#votes",
     "checklist": "/checklists?show=mine",
     "gate": "/board#gate",
     "switch": "/switch",
@@ -129,7 +128,9 @@ async def now_panel(session: AsyncSession, scope: Scope) -> NowPanel:
 def _now_panel(ground: Ground, facts: NowFacts, layout: Layout) -> NowPanel:
     scope = ground.scope
     view = now_for(facts)
-    moves = tuple(Move(move.title, move.goal, url_of(scope.id, move.goal, layout)) for move in view.moves)
+    line = own_line(facts)
+    row = f"vote-{line.question.key}" if line is not None else "votes"
+    moves = tuple(Move(move.title, move.goal, url_of(scope.id, move.goal, layout, row)) for move in view.moves)
     must_step_up = not scope.viewer.is_stepped_up and any(move.is_posted for move in moves)
     return NowPanel(
         url=f"/d/{scope.id}/home/_now",
@@ -140,11 +141,14 @@ def _now_panel(ground: Ground, facts: NowFacts, layout: Layout) -> NowPanel:
     )
 
 
-def url_of(deployment_id: int, goal: Goal, layout: Layout | None = None) -> str:
-    """A panel on this very page where it has one, else the page that does."""
+def url_of(deployment_id: int, goal: Goal, layout: Layout | None = None, row: str = "votes") -> str:
+    """A panel on this very page where it has one, else the page that does. `row` is the id of one's own vote."""
     if goal == "list":
         return "/"
-    here = {"vote": "votes", "gate": "gate", "checklist": "checklist"}.get(goal)
+    if goal == "vote":
+        is_here = layout is not None and "votes" in layout.main
+        return f"#{row}" if is_here else f"/d/{deployment_id}/board#{row}"
+    here = {"gate": "gate", "checklist": "checklist"}.get(goal)
     if layout is not None and here in (*layout.main, *layout.lead):
         return f"#{layout.anchor(here)}"
     return f"/d/{deployment_id}{PAGES[goal]}"

@@ -28,7 +28,7 @@ _STAGES = {
 WITHOUT_SEAT: tuple[Panel, ...] = ("votes", "traffic", "metrics", "customers", "team", "timeline")
 """What an administrator without a seat sees."""
 
-BESIDE = ("gate", "traffic", "customers", "team", "progress")
+BESIDE = ("gate", "traffic", "customers", "progress")
 """Panels that are narrow; they stand in the second column."""
 
 
@@ -62,12 +62,12 @@ def layout_of(scope: Scope, state: State, *, has_question: bool) -> Layout:
         shown += _shown(panel, scope, stage, has_question=has_question)
     main = [name for name in shown if name not in BESIDE]
     beside = [name for name in shown if name in BESIDE]
-    lead = [name for name in beside if name in ("gate", "traffic")]
-    rest = [name for name in beside if name not in lead]
+    lead = [name for name in beside if name == "gate"]
+    rest = [name for name in beside if name != "gate"]
     if scope.seats:
         rest.append("duties")
     rest.append("reach")
-    return Layout(_by_stage(main, stage), tuple(lead), tuple(rest), scope.plan.production.checklist or "")
+    return Layout(_by_state(main, state), tuple(lead), tuple(rest), scope.plan.production.checklist or "")
 
 
 def _panels_of(scope: Scope) -> tuple[Panel, ...]:
@@ -91,9 +91,9 @@ def _shown(panel: Panel, scope: Scope, stage: Stage, *, has_question: bool) -> l
             return [panel]
 
 
-def _by_stage(main: list[str], stage: Stage) -> tuple[str, ...]:
-    """Before the switch what is to be decided comes first, whatever a position watches later."""
-    if stage is not Stage.BEFORE:
+def _by_state(main: list[str], state: State) -> tuple[str, ...]:
+    """While votes are given they come first, whatever a position watches later."""
+    if state not in (State.PREPARING, State.ON_HOLD):
         return tuple(main)
     first = [name for name in ("votes", "checklist") if name in main]
     return (*first, *(name for name in main if name not in first))

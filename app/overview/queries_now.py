@@ -131,6 +131,21 @@ def _own_failed_item(facts: NowFacts) -> NowView | None:
     return NowView(headline, text, (_move("To your checklist", "checklist"),), "warn")
 
 
+def _lead_holds(facts: NowFacts) -> NowView | None:
+    """Whoever leads speaks with those who said NO-GO before anything else; the lead's own vote and items can wait."""
+    if facts.state is not State.PREPARING or "proceed" not in facts.rights:
+        return None
+    if facts.gate.verdict is not GateVerdict.FAILED:
+        return None
+    items = f"Yours to confirm: {listed(facts.open_items)}." if facts.open_items else ""
+    text = f"{_state_words(facts)}. {_gate_words(facts)} {items}"
+    line = own_line(facts)
+    moves = [_move("See the gate", "gate")]
+    if line is not None and line.state is not VoteState.GO:
+        moves.append(_move("Vote now", "vote"))
+    return NowView(f"Hold: {tally(facts.gate)}", _tidy(text), tuple(moves), "warn")
+
+
 def _own_items(facts: NowFacts) -> NowView | None:
     """Items before the vote: a vote is bound to the checklist, and ticking later would outdate it."""
     if facts.state is not State.PREPARING or not facts.open_items:
@@ -226,6 +241,7 @@ _RULES: tuple[Rule, ...] = (
     _alarm,
     _own_no_go,
     _own_failed_item,
+    _lead_holds,
     _own_items,
     _own_vote,
     _gate_open,

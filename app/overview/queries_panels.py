@@ -11,7 +11,7 @@ from app.db.tables import Deployment, Operation, Person, ProbeSummary, RosterSea
 from app.domain.plan import Plan
 from app.eventlog.log import versions_of
 from app.metrics.queries import health_of
-from app.overview.mission import traffic_of
+from app.overview.mission import FRESH, traffic_of
 from app.overview.queries_layout import Stage
 from app.overview.views import (
     CustomersPanel,
@@ -60,7 +60,7 @@ async def traffic(session: AsyncSession, scope: Scope, deployment: Deployment, n
     target = await session.get_one(TargetState, deployment.target, populate_existing=True)
     rows = [("BLUE", _found(target.blue_found, target.blue_at, now))]
     rows.append(("GREEN", _found(target.green_found, target.green_at, now)))
-    rows.append(("Balancer", target.read_error or _found("answers", target.read_at, now)))
+    rows.append(("Balancer", _found("answers", target.read_at, now)))
     operation = await latest_operation(session, deployment)
     if operation is not None:
         rows += _moved(operation, deployment)
@@ -68,7 +68,11 @@ async def traffic(session: AsyncSession, scope: Scope, deployment: Deployment, n
 
 
 def _found(found: str, at: datetime | None, now: datetime) -> str:
-    return f"{found}, {age((now - at).total_seconds())} ago" if at is not None else "not asked yet"
+    """What was found in the last 15 s; what is older says so, because nothing is known now."""
+    if at is None:
+        return "not asked yet"
+    old = now - at
+    return found if old <= FRESH else f"unknown; {age(old.total_seconds())} ago: {found}"
 
 
 def _moved(operation: Operation, deployment: Deployment) -> list[tuple[str, str]]:
@@ -98,7 +102,9 @@ async def customers(session: AsyncSession, scope: Scope, deployment: Deployment,
     operation = await latest_operation(session, deployment)
     since = operation.clicked_at if operation is not None else None
     then = await _count_at(session, deployment.target, since) if since is not None else None
-    lately = await _count_at(session, deployment.target, now - LATELY)
+    lately = await _count_at(session, deployment.target, now - LATELY) or await _first_count(
+        session, deployment.target, now - LATELY
+    )
     asked, unanswered = await _probes(session, deployment.target, now)
     recent, before = _difference(last, lately), _difference(last, then)
     return CustomersPanel(
@@ -136,6 +142,19 @@ async def _count_at(session: AsyncSession, target: str, moment: datetime) -> Cou
         )
     ).one_or_none()
     return None if row is None or row[1] is None else (row[0], row[1], row[2] or 0)
+
+
+async def _first_count(session: AsyncSession, target: str, after: datetime) -> Count | None:
+    """The oldest count since `after`, for when counting began later."""
+    row = ProbeSummary
+    statement = (
+        select(row.second, row.customers_requests, row.customers_failed)
+        .where(row.target == target, row.second > after, row.customers_requests.is_not(None))
+        .order_by(row.second)
+        .limit(1)
+    )
+    found = (await session.execute(statement)).one_or_none()
+    return None if found is None or found[1] is None else (found[0], found[1], found[2] or 0)
 
 
 def _difference(last: Count | None, then: Count | None) -> tuple[int, int] | None:

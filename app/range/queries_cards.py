@@ -41,7 +41,7 @@ _TICKS = {
     ),
     "customers": (),
 }
-_TITLES = {"green": "Release GREEN", "blue": "Release BLUE", "balancer": "Balancer", "customers": "Customers"}
+_TITLES = {"blue": "Release BLUE", "green": "Release GREEN", "balancer": "Balancer", "customers": "Customers"}
 _BUTTONS = {"green": "Set GREEN", "blue": "Set BLUE", "balancer": "Set the balancer", "customers": "Set the customers"}
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -68,7 +68,7 @@ def _is_on(knobs: Knobs, part: Knobs) -> bool:
 
 
 def cards_of(knobs: Knobs, sent: Sent | None = None) -> tuple[Card, ...]:
-    """A card a part of the range, GREEN first: it is the one that a rehearsal is about."""
+    """A card a part of the range."""
     return tuple(_card(group, knobs.get(group, {}), sent) for group in _TITLES)
 
 

@@ -84,11 +84,12 @@ async def test_panels_follow_the_plan_and_the_time_of_the_day(web: Web, plan: Pl
     lead = await find(web.deployment, "project_manager")
     before = layout_of(lead, State.PREPARING, has_question=True)
     assert before.main[:2] == ("votes", "checklist")
-    assert before.lead == ("gate", "traffic")
+    assert before.lead == ("gate",)
     during = layout_of(lead, State.SWITCHED, has_question=True)
     assert "votes" not in during.main
     assert "checklist" not in during.main
     assert "gate" in during.lead
+    assert layout_of(lead, State.ARMED, has_question=True).main[:2] == ("votes", "checklist")
     devops = await find(web.deployment, "devops_1")
     assert layout_of(devops, State.SWITCHING, has_question=False).main == ("strip", "metrics", "timeline")
     for position in plan.positions:
@@ -103,7 +104,8 @@ async def test_panels_follow_the_plan_and_the_time_of_the_day(web: Web, plan: Pl
 async def test_the_next_move_can_be_pressed_only_when_signed_in_lately(web: Web) -> None:
     client = await web.client_as("devops_lead")
     page = (await client.get(f"/d/{web.deployment.id}")).text
-    assert 'href="#votes"' in page
+    assert 'href="#checklist-before_production"' in page
+    assert 'href="#vote-infrastructure"' in page
     assert 'action="/d/' in page
 
 

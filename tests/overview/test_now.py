@@ -217,6 +217,12 @@ def test_a_no_go_makes_the_lead_hold(facts_of: FactsOf, plan: Plan) -> None:
     view = now_for(facts_of("project_manager", State.PREPARING, gate=gate))
     assert view.headline == "Hold: one NO-GO, one still to come"
     assert "Speak with the security officer" in view.advice
+    assert [move.goal for move in view.moves] == ["gate"]
+    facts = facts_of("project_manager", State.PREPARING, gate=gate_with(plan, {"security": VoteState.NO_GO}))
+    own = now_for(replace(facts, open_items=("Executives briefed",)))
+    assert own.headline == "Hold: one NO-GO, four still to come"
+    assert own.advice.endswith("Yours to confirm: Executives briefed.")
+    assert [move.goal for move in own.moves] == ["gate", "vote"]
 
 
 def test_devops_arms_and_switches(facts_of: FactsOf) -> None:
