@@ -22,13 +22,16 @@ router.include_router(routes_tokens.router)
 def local_path(request: Request, wanted: str) -> str:
     """Where to go next: a path of this installation, whatever was asked for. Absolute addresses of this very host
     are reduced to their path; anything a browser could read as another host becomes "/"."""
-    parts = urlsplit(wanted)
-    if parts.netloc and parts.netloc != request.url.netloc:
+    if any(ord(character) <= 32 or character == "\\" for character in wanted):
         return "/"
-    path = parts.path
-    if not path.startswith("/") or path.startswith("//") or "\\" in path or any(ord(c) <= 32 for c in wanted):
+    try:
+        parts = urlsplit(wanted)
+    except ValueError:
         return "/"
-    return path + (f"?{parts.query}" if parts.query else "")
+    is_ours = parts.netloc in ("", request.url.netloc) and (not parts.scheme or bool(parts.netloc))
+    if not is_ours or not parts.path.startswith("/") or parts.path.startswith("//"):
+        return "/"
+    return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def _address(request: Request) -> str:

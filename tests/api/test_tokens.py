@@ -27,19 +27,19 @@ def assert_problem(answer: Any, status: int, code: str) -> None:
     assert problem["detail"]
 
 
-@pytest.mark.parametrize("suffix", READS)
-async def test_without_a_token_nothing_is_read(web: Any, machine: Any, suffix: str) -> None:
+async def test_without_a_token_nothing_is_read(web: Any, machine: Any) -> None:
     client = await machine()
-    answer = await client.get(path(web, suffix))
-    assert_problem(answer, 401, "token")
-    assert answer.headers["www-authenticate"] == 'Bearer realm="gonogo"'
+    for suffix in READS:
+        answer = await client.get(path(web, suffix))
+        assert_problem(answer, 401, "token")
+        assert answer.headers["www-authenticate"] == 'Bearer realm="gonogo"'
 
 
-@pytest.mark.parametrize("header", ["Bearer ", "Bearer gng_unknown", "Basic Z25nOg==", "gng_x", "Bearer \u00e9"])
-async def test_what_is_no_token_opens_nothing(web: Any, machine: Any, header: str) -> None:
+async def test_what_is_no_token_opens_nothing(web: Any, machine: Any) -> None:
     client = await machine()
-    answer = await client.get("/deployments", headers={"authorization": header.encode()})
-    assert_problem(answer, 401, "token")
+    for header in ("Bearer ", "Bearer gng_unknown", "Basic Z25nOg==", "gng_x", "Bearer \u00e9"):
+        answer = await client.get("/deployments", headers={"authorization": header.encode()})
+        assert_problem(answer, 401, "token")
 
 
 async def test_a_persons_session_is_no_token(web: Any) -> None:
@@ -72,10 +72,10 @@ async def test_a_revoked_or_expired_token_is_refused_with_the_reason(
     assert said in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("suffix", READS)
-async def test_a_token_without_the_scope_is_refused(web: Any, machine: Any, suffix: str) -> None:
+async def test_a_token_without_the_scope_is_refused(web: Any, machine: Any) -> None:
     client = await machine("readings")
-    assert_problem(await client.get(path(web, suffix)), 403, "forbidden")
+    for suffix in READS:
+        assert_problem(await client.get(path(web, suffix)), 403, "forbidden")
 
 
 async def test_a_token_of_one_deployment_knows_of_no_other(web: Any, machine: Any, seed: Any) -> None:

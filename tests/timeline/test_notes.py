@@ -4,7 +4,6 @@ import asyncio
 import re
 from typing import Any
 
-import pytest
 from sqlalchemy import select
 
 from app.db.tables import Event
@@ -62,17 +61,15 @@ async def test_the_same_press_sent_many_times_is_one_note(web: Any) -> None:
     assert [note.text for note in await notes(web)] == ["seen", "seen", "mine"]
 
 
-@pytest.mark.parametrize(
-    ("text", "said"), [("", "This field is empty."), ("   ", "This field is empty."), ("x" * 2001, "longer than 2000")]
-)
-async def test_an_empty_or_endless_note_is_refused_at_its_field(web: Any, text: str, said: str) -> None:
+async def test_an_empty_or_endless_note_is_refused_at_its_field(web: Any) -> None:
     client = await web.client_as("operations")
-    for headers in (HTMX, {}):
-        answer = await client.post(url(web), data={"text": text}, headers=headers)
-        assert answer.status_code == 422
-        assert said in answer.text
-        assert 'aria-invalid="true"' in answer.text
-        assert text.strip() in answer.text, "what was written is not lost"
+    for text, said in (("", "is empty."), ("   ", "is empty."), ("x" * 2001, "longer than 2000")):
+        for headers in (HTMX, {}):
+            answer = await client.post(url(web), data={"text": text}, headers=headers)
+            assert answer.status_code == 422
+            assert said in answer.text
+            assert 'aria-invalid="true"' in answer.text
+            assert text.strip() in answer.text, "what was written is not lost"
     assert await notes(web) == []
 
 
@@ -82,27 +79,24 @@ async def test_two_thousand_characters_are_a_note(web: Any) -> None:
     assert len((await notes(web))[0].text) == 2000
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "<script>alert(1)</script>",
-        '"><img src=x onerror=alert(1)>',
-        "{{ 7 * 7 }}{% raw %}",
-        "a\x00b\x1b[31mred",
-        "\u202eevil",
-    ],
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "{{ 7 * 7 }}{% raw %}",
+    "a\x00b\x1b[31mred",
+    "\u202eevil",
 )
-async def test_what_people_write_is_only_text(web: Any, text: str) -> None:
+
+
+async def test_what_people_write_is_only_text(web: Any) -> None:
     client = await web.client_as("operations")
-    assert (await client.post(url(web), data={"text": text}, headers=HTMX)).status_code == 200
-    page = (await client.get(f"/d/{web.deployment.id}/timeline")).text
-    body = page.split('id="timeline-list"')[1]
-    assert "<script" not in body
-    assert "<img" not in body
-    assert "\x00" not in body
-    assert "\x1b" not in body
-    if "{{" in text:
-        assert "{{ 7 * 7 }}" in body
+    for text in HOSTILE:
+        assert (await client.post(url(web), data={"text": text}, headers=HTMX)).status_code == 200
+    body = (await client.get(f"/d/{web.deployment.id}/timeline")).text.split('id="timeline-list"')[1]
+    for live in ("<script", "<img", "\x00", "\x1b"):
+        assert live not in body
+    assert "{{ 7 * 7 }}" in body
+    assert "ab[31mred" in body
 
 
 async def test_who_only_observes_writes_nothing(web: Any) -> None:
