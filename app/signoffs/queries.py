@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.checklists.queries import bound_parts, states_of
+from app.checklists.queries import States, bound_parts, states_of
 from app.db.tables import Deployment, Person, RosterSeat, Signoff
 from app.domain.deployments import State
 from app.domain.plan import Plan
@@ -24,15 +24,24 @@ async def gate_of(
     Callers that act on it hold the deployment's row locked, so that no vote and no tick slips in between.
     """
     binding = await binding_of(session, deployment, plan, plan_hash)
-    votes = await standing_votes(session, deployment)
-    holders = await holders_of(session, deployment.id)
+    return await gate_on(session, deployment, plan, binding, now), binding
+
+
+async def gate_on(session: AsyncSession, deployment: Deployment, plan: Plan, binding: Binding, now: datetime) -> Gate:
+    """The gate of the standing votes, where what they had to be bound to is known already."""
     spec = plan.production.signoffs
     if spec is None:
         raise ValueError(f"plan {plan.key} has no go/no-go questions for its production phase")
-    return evaluate(spec, votes, binding, holders, now), binding
+    votes = await standing_votes(session, deployment)
+    return evaluate(spec, votes, binding, await holders_of(session, deployment.id), now)
 
 
 async def binding_of(session: AsyncSession, deployment: Deployment, plan: Plan, plan_hash: str) -> Binding:
+    """What a vote is given for now."""
+    return binding_from(deployment, plan, plan_hash, await states_of(session, deployment))
+
+
+def binding_from(deployment: Deployment, plan: Plan, plan_hash: str, states: States) -> Binding:
     """Part by part what a vote is given for (design.md, "What a sign-off is bound to"), in the order people read it.
 
     No part is ever empty: what is not known yet says so, and becoming known is a change.
@@ -43,7 +52,7 @@ async def binding_of(session: AsyncSession, deployment: Deployment, plan: Plan, 
         "blue": f"{deployment.blue_version} {deployment.blue_digest}",
         "green": f"{deployment.green_version} {deployment.green_digest}",
         "target": deployment.target_configuration or "not read yet",
-        **bound_parts(plan, await states_of(session, deployment)),
+        **bound_parts(plan, states),
     }
 
 

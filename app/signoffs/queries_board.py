@@ -17,7 +17,7 @@ from app.domain.sides import Release
 from app.domain.signoff_words import advice, board_headline, change_words, missing_words, tally
 from app.domain.signoffs import Binding, Difference, Gate, GateVerdict, VoteLine, VoteState, evaluate, fingerprint
 from app.eventlog.log import versions_of
-from app.signoffs.queries import VOTING, gate_of, standing_votes
+from app.signoffs.queries import VOTING, binding_from, gate_on, standing_votes
 from app.signoffs.views import Board, Change, GateView, HeadlineView, Rights, TeamView, VoteRow, VotesView
 from app.web.access import Scope
 
@@ -61,7 +61,9 @@ async def ground_of(session: AsyncSession, scope: Scope) -> Ground:
     versions = await versions_of(session, scope.id)
     deployment = await session.get_one(Deployment, scope.id)
     now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
-    gate, binding = await gate_of(session, deployment, scope.plan, scope.plan_hash, now)
+    checklist = await states_of(session, deployment)
+    binding = binding_from(deployment, scope.plan, scope.plan_hash, checklist)
+    gate = await gate_on(session, deployment, scope.plan, binding, now)
     if State(deployment.state) not in VOTING:
         gate = await _frozen(session, scope.plan, deployment, gate)
     ended = await session.scalars(
@@ -73,7 +75,6 @@ async def ground_of(session: AsyncSession, scope: Scope) -> Ground:
         )
         .order_by(Signoff.ended_at)
     )
-    checklist = await states_of(session, deployment)
     return Ground(scope, versions, deployment, gate, binding, checklist, {row.question: row for row in ended}, now)
 
 
