@@ -10,9 +10,12 @@ from app.checklists.queries_machine import machine_item
 from app.checklists.views import Facts
 from app.db.tables import Operation
 from app.domain.deployments import State
+from app.domain.metrics import health
 from app.domain.operations import Kind
 from app.domain.operations import State as Progress
+from app.metrics.queries import decisions, latest
 from app.metrics.queries import panel as metrics_panel
+from app.metrics.views import ReadingNow
 from app.overview import queries_panels as panels
 from app.overview.mission import newest_operation
 from app.overview.queries_layout import Layout, layout_of, stage_of
@@ -39,10 +42,11 @@ async def facts_of(session: AsyncSession, ground: Ground) -> NowFacts:
     """What "what to do now" is answered from, for the person of this ground."""
     found = await machine_facts(session, ground.deployment, ground.scope.plan, ground.now)
     operation = await newest_operation(session, ground.deployment)
-    return _facts(ground, found, operation, await panels.health(session, ground.deployment, ground.scope, ground.now))
+    readings = await latest(session, ground.deployment, ground.scope.plan, ground.now)
+    return _facts(ground, found, operation, tuple(readings.values()))
 
 
-def _facts(ground: Ground, found: Facts, operation: Operation | None, health: HealthView) -> NowFacts:
+def _facts(ground: Ground, found: Facts, operation: Operation | None, readings: tuple[ReadingNow, ...]) -> NowFacts:
     scope, deployment = ground.scope, ground.deployment
     checklist = checklists.production_checklist(scope.plan)
     items = checklist.items if checklist else ()
@@ -67,11 +71,18 @@ def _facts(ground: Ground, found: Facts, operation: Operation | None, health: He
         unmet=tuple(i.text for i in machine if machine_item(i.check or "", found).state != "yes"),
         absent=found.team.absent,
         operation=_operation(operation),
-        health=health,
+        health=_health(readings),
+        alarms=decisions(scope.plan, readings),
         reason=deployment.hold_reason,
         held_by=deployment.held_by,
         switched_at=deployment.switched_at,
     )
+
+
+def _health(readings: tuple[ReadingNow, ...]) -> HealthView:
+    """The mission bar's word, from readings that are read already."""
+    found = health(reading.verdict for reading in readings)
+    return HealthView(found.state, found.word)
 
 
 def _operation(row: Operation | None) -> OperationNow | None:

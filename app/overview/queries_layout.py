@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from app.domain.deployments import State
-from app.domain.plan import Panel
+from app.domain.plan import Duties, Panel
 from app.web.access import Scope
 
 
@@ -27,6 +27,8 @@ _STAGES = {
 
 WITHOUT_SEAT: tuple[Panel, ...] = ("votes", "traffic", "metrics", "customers", "team", "timeline")
 """What an administrator without a seat sees."""
+
+NO_DUTIES = Duties()
 
 BESIDE = ("gate", "traffic", "customers", "progress")
 """Panels that are narrow; they stand in the second column."""
@@ -62,9 +64,12 @@ def layout_of(scope: Scope, state: State, *, has_question: bool) -> Layout:
         shown += _shown(panel, scope, stage, has_question=has_question)
     main = [name for name in shown if name not in BESIDE]
     beside = [name for name in shown if name in BESIDE]
-    lead = [name for name in beside if name == "gate"]
-    rest = [name for name in beside if name != "gate"]
-    if scope.seats:
+    # Once traffic moves, the gate matters to whoever leads; to others it only tells how it was voted.
+    is_first = stage is Stage.BEFORE or scope.may("proceed") or scope.may("hold")
+    lead = [name for name in beside if name == "gate" and is_first]
+    rest = [name for name in beside if name not in ("gate", *lead)]
+    rest += [name for name in beside if name == "gate" and not is_first]
+    if any(scope.plan.position(seat.position).duties != NO_DUTIES for seat in scope.seats[:1]):
         rest.append("duties")
     rest.append("reach")
     return Layout(_by_state(main, state), tuple(lead), tuple(rest), scope.plan.production.checklist or "")

@@ -105,10 +105,10 @@ def _alarm(facts: NowFacts) -> NowView | None:
         State.COMPLETED: f"{words_of(facts)[Word.PHASE]} complete",
     }[facts.state]
     if "rollback" in facts.rights:
-        text = "The rollback cover is in the bar: lift it, press. It needs no approval."
+        text = f"{_alarms(facts)} The rollback cover is in the bar; it needs no approval."
         headline = f"{state}, {facts.health.word}: continue, scale up or roll back?"
-        return NowView(headline, text, (_move("Look at the wall", "wall"),), "crit")
-    text = "Tell DevOps what you see; the DevOps seats and the project manager can roll back."
+        return NowView(headline, _tidy(text), (_move("Look at the wall", "wall"),), "crit")
+    text = _tidy(f"{_alarms(facts)} Tell DevOps what you see; {_titles(facts.plan, 'rollback')} can roll back.")
     return NowView(
         f"{state}, {facts.health.word}: say what you see", text, (_move("Look at the wall", "wall"),), "crit"
     )
@@ -313,6 +313,11 @@ def _duty(facts: NowFacts) -> str:
     duties = facts.plan.position(facts.position).duties
     lines = {Stage.BEFORE: duties.before, Stage.DURING: duties.during, Stage.AFTER: duties.after}[stage_of(facts.state)]
     return in_sentence(lines[0]) if lines else "watch the metrics"
+
+
+def _alarms(facts: NowFacts) -> str:
+    """What is critical and what the plan asks there; two at most, the panel of metrics has them all."""
+    return " ".join(facts.alarms[:2])
 
 
 def _progress(facts: NowFacts) -> str:

@@ -10,7 +10,6 @@ from app.checklists.views import ChecklistView
 from app.db.tables import Deployment, Operation, Person, ProbeSummary, RosterSeat, TargetState
 from app.domain.plan import Plan
 from app.eventlog.log import versions_of
-from app.metrics.queries import health_of
 from app.overview.mission import FRESH, traffic_of
 from app.overview.queries_layout import Stage
 from app.overview.views import (
@@ -29,7 +28,6 @@ from app.traffic.queries import latest_operation, operation_view
 from app.traffic.queries_page import ground_of, live_view
 from app.web.access import Scope
 from app.web.figures import age, took
-from app.web.mission import HealthView
 
 NEWEST = 8
 LATELY = timedelta(minutes=5)
@@ -40,10 +38,6 @@ _TALK = ("slack", "zoom", "place", "email")
 _TITLES = {Stage.BEFORE: "Before the deployment", Stage.DURING: "During", Stage.AFTER: "After"}
 _PAGES = {"board": "Go/no-go", "switch": "Switch", "wall": "Wall", "metrics": "Metrics", "timeline": "Timeline"}
 _PAGES |= {"checklists": "Checklists", "plan": "Plan", "range": "Range", "home": "Home"}
-
-
-async def health(session: AsyncSession, deployment: Deployment, scope: Scope, now: datetime) -> HealthView:
-    return await health_of(session, deployment, scope.plan, now)
 
 
 async def own_checklist(session: AsyncSession, scope: Scope) -> ChecklistView | None:

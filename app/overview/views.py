@@ -44,7 +44,7 @@ class NowFacts:
 
     `own` are the keys of the questions this person answers, `position` the key of the first seat (empty without one).
     `open_items` and `failed_items` are the texts of this person's own checklist items, `unmet` those that machines
-    could not confirm, `absent` names of people.
+    could not confirm, `absent` names of people, `alarms` sentences that say what is critical.
     """
 
     plan: Plan
@@ -63,6 +63,7 @@ class NowFacts:
     absent: tuple[str, ...] = ()
     operation: OperationNow | None = None
     health: HealthView = NORMAL
+    alarms: tuple[str, ...] = ()
     reason: str = ""
     held_by: str = ""
     switched_at: datetime | None = None

@@ -18,6 +18,7 @@ from app.range.queries_words import Knobs, wrong
 from app.range.views import (
     CustomersCount,
     FailureRow,
+    HeadlineView,
     KnobsView,
     ProcessRow,
     RangePage,
@@ -90,16 +91,20 @@ async def status_of(control: RangeControl) -> RangeStatus:
 async def page_of(session: AsyncSession, scope: Scope, found: RangeStatus | str) -> RangePage:
     """`found` is the range's status, or why there is none."""
     versions = await versions_of(session, scope.id)
-    headline, text = _headline(found)
     why_not = await why_no_rehearsal(session, scope.deployment.target)
     may_start = scope.may("proceed") or scope.may("administer")
     return RangePage(
-        headline=headline,
-        text=text,
+        headline=headline_view(scope, found, versions),
         knobs=knobs_view(scope, found, versions),
         status=status_view(scope, found, versions),
         rehearsal=RehearsalView(f"/d/{scope.id}/range/rehearsals", may_start, why_not),
     )
+
+
+def headline_view(scope: Scope, found: RangeStatus | str, versions: Mapping[str, int]) -> HeadlineView:
+    title, text = _headline(found)
+    public_url = "" if isinstance(found, str) else found.public_url
+    return HeadlineView(f"/d/{scope.id}/range/_headline", title, text, public_url, versions)
 
 
 def _headline(found: RangeStatus | str) -> tuple[str, str]:

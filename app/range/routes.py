@@ -52,7 +52,14 @@ async def show_range(request: Request, scope: Watcher) -> Response:
 
 def _parts(view: RangePage) -> dict[str, Any]:
     """The page's fragments under the names they read."""
-    return {"knobs": view.knobs, "processes": view.status, "rehearsal": view.rehearsal}
+    return {"head": view.headline, "knobs": view.knobs, "processes": view.status, "rehearsal": view.rehearsal}
+
+
+@router.get("/_headline")
+async def show_headline(request: Request, scope: Watcher) -> Response:
+    found = await _found(request)
+    versions = await database(request).read(lambda session: versions_of(session, scope.id))
+    return fragment(request, scope, "range/_headline.html", head=queries.headline_view(scope, found, versions))
 
 
 @router.get("/_knobs")

@@ -124,9 +124,17 @@ class RehearsalView:
 
 
 @dataclass(frozen=True, slots=True)
-class RangePage:
-    headline: str
+class HeadlineView:
+    url: str
+    title: str
     text: str
+    public_url: str
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RangePage:
+    headline: HeadlineView
     knobs: KnobsView
     status: StatusView
     rehearsal: RehearsalView

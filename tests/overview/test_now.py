@@ -281,9 +281,10 @@ def test_a_critical_metric_is_everybodys_headline(facts_of: FactsOf, state: Stat
     bad = HealthView("crit", "1 critical")
     for position in POSITIONS:
         facts = facts_of(position, state, health=bad)
-        view = now_for(facts)
+        view = now_for(replace(facts, alarms=("GREEN error rate 4 %: Continue or rollback?",)))
         assert view.tone == "crit"
         assert "1 critical" in view.headline
+        assert view.advice.startswith("GREEN error rate 4 %: Continue or rollback? ")
         assert ("roll back?" in view.headline) is ("rollback" in facts.rights)
         reads_well(view)
 

@@ -57,7 +57,7 @@ async def test_the_page_shows_knobs_processes_and_customers(ranged: RangeWeb, lo
     assert "/&lt;b&gt;" in page
     assert ('action="' + ranged.url + '/preset"' in page) is (login == "project_manager")
     assert ("New rehearsal" in page) is (login == "project_manager")
-    for part in ("_knobs", "_status"):
+    for part in ("_headline", "_knobs", "_status"):
         assert (await client.get(f"{ranged.url}/{part}")).status_code == 200
 
 
