@@ -115,7 +115,8 @@ class Scope:
     @property
     def who(self) -> str:
         """How the log and the pages name this person: the name, and the seat where it says more."""
-        return self.viewer.name if self.viewer.name == self.seat_title else f"{self.viewer.name}, {self.seat_title}"
+        name, title = self.viewer.name, self.seat_title
+        return name if name.startswith(title) else f"{name}, {title}"
 
     @property
     def actor(self) -> Actor:
