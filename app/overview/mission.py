@@ -136,7 +136,7 @@ def _guard(
         since = f"pressed {age((now - operation.clicked_at).total_seconds())} ago" if operation else "on its way"
         return GuardView("sent", title="Rolling back", note=since)
     if state is Course.ROLLED_BACK:
-        return GuardView("done", title="On BLUE", note="rolled back; a new attempt needs five sign-offs")
+        return GuardView("done", title="On BLUE", note="rolled back")
     if state not in _WITH_WAY_BACK:
         note = "armed; opens with the switch" if state is Course.ARMED else "arms before the switch"
         return GuardView(

@@ -18,7 +18,7 @@ from app.metrics.queries import panel as metrics_panel
 from app.metrics.views import ReadingNow
 from app.overview import queries_panels as panels
 from app.overview.mission import newest_operation
-from app.overview.queries_layout import Layout, layout_of, stage_of
+from app.overview.queries_layout import Layout, duty_time, layout_of
 from app.overview.queries_now import now_for, own_line
 from app.overview.views import Goal, HomeView, Move, NowFacts, NowPanel, OperationNow
 from app.signoffs.queries_board import Ground, gate_view, ground_of, votes_view
@@ -125,7 +125,7 @@ async def home(session: AsyncSession, scope: Scope) -> HomeView:
         customers=await panels.customers(*at) if "customers" in shown else None,
         team=await panels.team(session, scope, ground.now) if "team" in shown else None,
         latest=await panels.latest(session, scope) if "timeline" in shown else None,
-        duties=panels.duties(scope, stage_of(State(ground.deployment.state))) if "duties" in shown else None,
+        duties=panels.duties(scope, duty_time(State(ground.deployment.state))) if "duties" in shown else None,
         reach=panels.reach(scope.plan) if "reach" in shown else None,
     )
 

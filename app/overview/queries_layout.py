@@ -52,6 +52,11 @@ def stage_of(state: State) -> Stage:
     return _STAGES.get(state, Stage.BEFORE)
 
 
+def duty_time(state: State) -> Stage | None:
+    """Whose duties are due now. The manual's "after" means after success: a rollback or an end without has none."""
+    return None if state in (State.ROLLED_BACK, State.ABORTED) else stage_of(state)
+
+
 def layout_of(scope: Scope, state: State, *, has_question: bool) -> Layout:
     """The panels of this person's positions, the first seat's first.
 

@@ -350,7 +350,9 @@ def _decision(facts: NowFacts) -> str:
 def _titles(plan: Plan, capability: str) -> str:
     """ "the DevOps lead or DevOps"; with a verb in the singular after it."""
     found = [in_sentence(position.title) for position in plan.positions if capability in position.capabilities]
-    return f"the {' or '.join(found)}" if found else "nobody"
+    if len(found) < 2:
+        return f"the {found[0]}" if found else "nobody"
+    return f"the {', '.join(found[:-1])} or {found[-1]}"
 
 
 def _state_words(facts: NowFacts) -> str:

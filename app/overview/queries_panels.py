@@ -214,8 +214,8 @@ async def latest(session: AsyncSession, scope: Scope) -> LatestPanel:
 # ── duties, whom to reach ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def duties(scope: Scope, stage: Stage) -> DutiesPanel | None:
-    """The duties of the first seat; those of the present time come first."""
+def duties(scope: Scope, stage: Stage | None) -> DutiesPanel | None:
+    """The duties of the first seat; those of the present time come first. None: the plan has none for this time."""
     if not scope.seats:
         return None
     position = scope.plan.position(scope.seats[0].position)

@@ -62,7 +62,7 @@ async def _record_turn(session: AsyncSession, scope: Scope, before: Knobs, after
         return
     payload = {"key": key, "before": dict(before), "after": dict(after)}
     text = f"{scope.seat_title} {'; '.join(said)}"
-    await append(session, scope.id, Entry(TURNED, text, cause="range", payload=payload), scope.actor)
+    await append(session, scope.id, Entry(TURNED, text, payload=payload), scope.actor)
 
 
 async def _is_taken(session: AsyncSession, scope: Scope, key: str) -> bool:
@@ -85,7 +85,7 @@ async def restart(database: Database, control: RangeControl, scope: Scope, side:
         await lock(session, scope.id)
         if await _is_taken(session, scope, key):
             return False
-        entry = Entry(RESTARTED, f"{scope.seat_title} restarted {side}", cause="range", payload={"key": key})
+        entry = Entry(RESTARTED, f"{scope.seat_title} restarted {side}", payload={"key": key})
         await append(session, scope.id, entry, scope.actor)
         return True
 
