@@ -1,5 +1,6 @@
 """The administrators' page of people, and the first administrator."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy import func, select
 from app.accounts.commands_people import create_first_admin
 from app.db.tables import Event, Person, RollbackGrant, WebSession
 from app.domain.errors import Rejected
+from app.realtime import stream
 
 from .conftest import PASSWORD
 from .test_step_up import signed_in
@@ -153,3 +155,19 @@ async def test_there_is_one_first_administrator(web: Any) -> None:
     assert made.name == "Ada Chief"
     with pytest.raises(Rejected, match="There is an administrator already"):
         await create_first_admin(web.database, "second", "Bo", PASSWORD)
+
+
+async def test_the_open_stream_of_somebody_disabled_ends(web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stream.RECHECK_S + stream.BEAT_S <= 5
+    monkeypatch.setattr(stream, "RECHECK_S", 0.2)
+    monkeypatch.setattr(stream, "BEAT_S", 0.1)
+    operations = await web.client_as("operations")
+    admin = await web.client_as("admin")
+    watching = asyncio.create_task(operations.get(f"/d/{web.deployment.id}/live"))
+    await asyncio.sleep(0.5)
+    assert not watching.done()
+    found = await person(web, "operations")
+    await admin.post(f"/people/{found.id}/disable", headers=HTMX)
+    answer = await asyncio.wait_for(watching, 5)
+    assert "event: hello" in answer.text
+    assert "event: beat" in answer.text
