@@ -15,6 +15,7 @@ from app.domain.errors import Rejected
 from app.web.access import Forbidden, NotFound, NotSignedIn
 from app.web.form import field_errors
 from app.web.rendering import is_htmx, notice, plain_page
+from app.web.security import HEADERS
 
 log = structlog.get_logger()
 
@@ -152,4 +153,8 @@ async def _unexpected(request: Request, error: Exception) -> Response:
         ("Load the page again; it shows where things stand.", f"Tell the administrator this reference: {reference}."),
         reference,
     )
-    return problem_response(request, problem)
+    response = problem_response(request, problem)
+    # This answer is made outside every middleware, so it dresses itself.
+    for name, value in (*HEADERS.items(), ("cache-control", "no-store")):
+        response.headers.setdefault(name, value)
+    return response
