@@ -158,17 +158,6 @@ async def test_a_failed_switch_asks_for_its_rollback_in_the_same_transaction(
     assert await state_of(database, armed) == "rolling_back"
 
 
-async def test_a_key_from_a_page_never_stands_for_the_products_own_rollback(
-    database: Database, plan: Plan, armed: Deployment, scope_of: ScopeOf
-) -> None:
-    """Routes put the kind and the person before it; what matters here is that such a key exists for nobody else."""
-    switch = await press_switch(database, await scope_of(armed, "devops_lead"), "sw:1:restore-1")
-    store = store_of(database, plan)
-    await store.claim(switch.id)
-    await store.finish(switch.id, State.FAILED, "not observed", restore=True)
-    assert [row.kind for row in await operations_of(database)] == ["switch", "rollback"]
-
-
 async def test_a_verified_rollback_ends_the_rolling_back(
     database: Database, plan: Plan, armed: Deployment, switch: Operation, scope_of: ScopeOf
 ) -> None:
