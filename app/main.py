@@ -18,6 +18,7 @@ from app import reactions
 from app.accounts.policy import anybody, may
 from app.config import Settings, from_env
 from app.db.engine import Database, make_engine
+from app.eventlog.log import bind_reactions
 from app.logs import configure_logs
 from app.overview.mission import build_mission
 from app.realtime.hub import Hub
@@ -126,7 +127,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.frame = Frame(
         make_templates(static), lambda scope: build_mission(app.state.database, scope), settings.is_range
     )
-    app.state.reactions = reactions.TABLE
+    bind_reactions(reactions.TABLE)
     app.state.rehearse = lambda session, plan, source: create_rehearsal(session, app.state.site, plan, source)
     app.include_router(core)
     for feature in FEATURES:

@@ -42,6 +42,7 @@ SWEEP_EVERY_S = 0.5
 DUTY_LEASE = "2 seconds"
 DUTY_RENEW_S = 0.6
 GATES_EVERY_S = 1.0
+READY_EVERY_S = 5.0
 ROLLBACKS_AT_ONCE = 4
 JOBS_AT_ONCE = 8
 
@@ -76,6 +77,7 @@ class Worker:
             asyncio.create_task(self._queue(ROLLBACK_QUEUE, ROLLBACKS_AT_ONCE), name="queue.rollback"),
             asyncio.create_task(self._queue(TRAFFIC_QUEUE, JOBS_AT_ONCE), name="queue.traffic"),
             asyncio.create_task(self._repeat(SWEEP_EVERY_S, self.drives.sweep), name="sweep"),
+            asyncio.create_task(self._repeat(READY_EVERY_S, self._keep_ready), name="ready"),
             asyncio.create_task(self._duty("gates", self._keep_gates), name="duty.gates"),
             asyncio.create_task(self._duty("watch", self._watch_all), name="duty.watch"),
             asyncio.create_task(stop.wait(), name="stop"),
@@ -154,6 +156,11 @@ class Worker:
             await expire_votes(session, plans)
 
         await self._repeat(GATES_EVERY_S, lambda: self.database.run(keep))
+
+    async def _keep_ready(self) -> None:
+        """Every worker holds plan and connections of every target, so that an operation finds nothing to set up."""
+        for watched in await self.database.read(find_watched):
+            bind_once(self.ports, self.bound, watched.plan, watched.target, watched.releases)
 
     async def _watch_all(self) -> None:
         """Watch every target and collect its metrics; look again each second whether another deployment took it."""
