@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -14,6 +14,20 @@ Result = TypeVar("Result")
 _RETRYABLE_STATES = ("40001", "40P01")
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_MOST_S = 1.0
+
+
+_KNOWN = "known"
+
+
+async def once(session: AsyncSession, key: Hashable, query: Callable[[], Awaitable[Result]]) -> Result:
+    """What `query` gives, asked at most once in a `Database.read`: the panels of a page share it, and so agree. In a
+    `Database.run`, and in a session of one's own, it is asked each time."""
+    known: dict[Hashable, Result] | None = session.info.get(_KNOWN)
+    if known is None:
+        return await query()
+    if key not in known:
+        known[key] = await query()
+    return known[key]
 
 
 def make_engine(url: str, *, pool_size: int = 20) -> AsyncEngine:
@@ -69,6 +83,8 @@ class Database:
         while True:
             try:
                 async with self.session() as session:
+                    if not commit:
+                        session.info[_KNOWN] = {}
                     result = await work(session)
                     if commit:
                         await session.commit()

@@ -11,6 +11,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.engine import once
 from app.db.tables import Event, EventChain, TopicVersion
 from app.jobs.queue import JobRequest, defer
 
@@ -115,11 +116,16 @@ async def notify(session: AsyncSession, message: Mapping[str, Any]) -> None:
 
 
 async def versions_of(session: AsyncSession, deployment_id: int) -> dict[str, int]:
-    """The current version of each topic that has ever changed."""
-    rows = await session.execute(
-        select(TopicVersion.topic, TopicVersion.version).where(TopicVersion.deployment_id == deployment_id)
-    )
-    return dict(rows.all())
+    """The version of each topic that has ever changed, as at the first time a read asks: what is rendered from it is
+    then never older than it says."""
+
+    async def query() -> dict[str, int]:
+        rows = await session.execute(
+            select(TopicVersion.topic, TopicVersion.version).where(TopicVersion.deployment_id == deployment_id)
+        )
+        return dict(rows.all())
+
+    return await once(session, ("versions", deployment_id), query)
 
 
 def event_hash(event: Event) -> bytes:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import String, case, column, func, select, true, values
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.engine import once
 from app.db.tables import Deployment, ProbeSummary, Reading, TargetState
 from app.domain.metrics import Verdict, health, is_figure, judge, without_false_idle
 from app.domain.plan import Plan
@@ -44,8 +45,12 @@ async def in_service(session: AsyncSession, target: str, now: datetime) -> froze
 
 async def latest(session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime) -> Readings:
     """The newest reading of every metric of the plan on both sides, judged. Never lacks a key."""
-    serving = await in_service(session, deployment.target, now)
-    return await latest_of(session, deployment.id, plan, now, serving)
+
+    async def query() -> Readings:
+        serving = await in_service(session, deployment.target, now)
+        return await latest_of(session, deployment.id, plan, now, serving)
+
+    return await once(session, ("readings", deployment.id), query)
 
 
 async def latest_of(
