@@ -274,7 +274,7 @@ def words_of(facts: NowFacts) -> dict[str, str]:
         Word.PROOF: f"Not confirmed by machine: {listed(facts.unmet)}." if facts.unmet else "",
         Word.ABSENT: f"Not here: {listed(facts.absent[:6])}." if facts.absent else "",
         Word.REASON: _short(facts.reason).rstrip(".") or "no reason given",
-        Word.VOTES: number_word(len(facts.gate.lines)),
+        Word.VOTES: number_word(len(plan.production.signoffs.questions) if plan.production.signoffs else 0),
         Word.GATE: _gate_words(facts),
         Word.CALL: f"Call {contact}.",
         Word.OWN: _own_words(facts),
