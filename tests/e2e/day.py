@@ -24,7 +24,7 @@ from app.drill.team import Member, Team, gather_team, sign_off
 from app.providers.agent_balancer import AgentBalancer, SideAddress
 from app.providers.plan_yaml import load_plan
 from app.providers.range_control import RangeControl
-from app.rehearsal.supervisor import Installation
+from app.rehearsal.supervisor import Installation, answers
 from app.seed import create_rehearsal
 from app.traffic.queries_strip import readiness
 from app.wiring import read_site
@@ -80,6 +80,7 @@ class Day:
 
     async def begin(self) -> None:
         """End what the test before left, bring all traffic to BLUE, create a rehearsal, wait until it is watched."""
+        await asyncio.to_thread(_wait_for, f"{self.installation.url}/readyz")
         await self.range.reset_knobs()
         epoch = await self.database.run(self._end_all)
         await self.balancer.write(Weights.all_to(Side.BLUE), epoch=epoch, fence=_no_fence)
@@ -200,6 +201,15 @@ class Day:
                 return found
             await asyncio.sleep(0.1)
         raise NotSeen(f"not seen within {within_s:.0f} s: {what}")
+
+
+def _wait_for(url: str, within_s: float = 60) -> None:
+    """Until this address answers well: a test before may have killed the web process."""
+    is_ready, give_up = answers(url), time.monotonic() + within_s
+    while not is_ready():
+        if time.monotonic() > give_up:
+            raise NotSeen(f"{url} did not answer within {within_s:.0f} s")
+        time.sleep(0.1)
 
 
 async def _no_fence() -> None:
