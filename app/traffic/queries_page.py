@@ -209,7 +209,7 @@ def _facts(ground: Ground) -> Facts:
         green=ground.deployment.green_version,
         phase=f"phase {ground.phase.number}",
         planned=hms(ground.deployment.planned_at, ground.zone),
-        takes=f"about {took(last)}" if last is not None else "30 s at most",
+        takes=f"about {age(last)}" if last is not None else "30 s at most",
         call=call.title if call else "",
         hold_reason=ground.deployment.hold_reason,
         can_arm=_one_of(ground.holders["arm"]),
@@ -246,10 +246,8 @@ def _chip(operation: OperationView) -> tuple[str, str]:
             return ("run", "CHECKING T−5")
         case State.WRITING:
             return ("run", "WRITING")
-        case State.OBSERVING:
-            return ("run", "FOLLOWING TRAFFIC")
-        case State.VERIFYING:
-            return _verifying(operation)
+        case State.OBSERVING | State.VERIFYING:
+            return _on_its_way(operation)
         case State.DONE:
             return ("ok", "Successful") if not operation.reason else ("warn", "DONE, NOT ALL YES")
         case State.REFUSED:
@@ -260,10 +258,12 @@ def _chip(operation: OperationView) -> tuple[str, str]:
             return ("crit", "FAILED")
 
 
-def _verifying(operation: OperationView) -> tuple[str, str]:
+def _on_its_way(operation: OperationView) -> tuple[str, str]:
+    if operation.observed_100_s is None:
+        return ("run", "FOLLOWING TRAFFIC")
     if operation.kind is Kind.ROLLBACK:
         return ("ok", "Verified") if operation.verified_s is not None else ("run", "VERIFYING")
-    return ("ok", "100 % OBSERVED") if operation.observed_100_s is not None else ("run", "FOLLOWING TRAFFIC")
+    return ("ok", "100 % OBSERVED")
 
 
 def _kpis(operation: OperationView) -> tuple[tuple[str, str], ...]:
