@@ -21,7 +21,7 @@ PAGE = 100
 DECISIONS = ("deployment", "signoffs", "checklists", "decisions")
 MEASURED = ("metrics", "triggers")
 _PILLS: tuple[tuple[Show, str, str], ...] = (
-    ("all", "Everything", ""),
+    ("all", "All", ""),
     ("decisions", "Decisions", "board"),
     ("traffic", "Traffic", "traffic"),
     ("metrics", "Metrics", "wall"),

@@ -90,7 +90,7 @@ async def test_pills_count_what_they_would_show(web: Any, log: Any) -> None:
     page = (await client.get(f"/d/{web.deployment.id}/timeline")).text
     counts = dict(re.findall(r"<span>([\w ]+)</span> <span class=\"pill-count\">(\d+)</span>", page))
     assert counts == {
-        "Everything": "5",
+        "All": "5",
         "Decisions": "1",
         "Traffic": "3",
         "Metrics": "1",
