@@ -171,3 +171,10 @@ async def test_the_open_stream_of_somebody_disabled_ends(web: Any, monkeypatch: 
     answer = await asyncio.wait_for(watching, 5)
     assert "event: hello" in answer.text
     assert "event: beat" in answer.text
+
+
+async def test_an_administrator_finds_the_pages_from_the_list_and_nobody_else_is_shown_them(web: Any) -> None:
+    for login, shown in (("admin", True), ("devops_lead", False)):
+        page = (await (await web.client_as(login)).get("/")).text
+        assert ('href="/people"' in page) == shown
+        assert ('href="/tokens"' in page) == shown
