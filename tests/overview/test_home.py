@@ -7,12 +7,13 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import Deployment, Operation, Person, RosterSeat, TopicVersion
+from app.db.tables import Deployment, Operation, Person, ProbeSummary, RosterSeat, TopicVersion, WebSession
 from app.deployments.commands import database_now
 from app.domain.deployments import State
 from app.domain.plan import Plan
 from app.overview.queries_layout import layout_of
-from tests.conftest import ScopeOf, Web, make_scope_of
+from tests.conftest import Web, make_scope_of
+from tests.signoffs.cast import all_vote_go
 
 LOGINS = (
     *("project_manager", "devops_lead", "devops_1", "devops_2", "backend_lead", "backend_1"),
@@ -79,7 +80,7 @@ async def test_who_is_not_on_the_roster_finds_nothing(web: Web) -> None:
     assert (await nobody.get(f"/d/{web.deployment.id}")).status_code == 303
 
 
-async def test_panels_follow_the_plan_and_the_time_of_the_day(web: Web, plan: Plan, scope_of: ScopeOf) -> None:
+async def test_panels_follow_the_plan_and_the_time_of_the_day(web: Web, plan: Plan) -> None:
     find = make_scope_of(web.database, web.app.state.settings)
     lead = await find(web.deployment, "project_manager")
     before = layout_of(lead, State.PREPARING, has_question=True)
@@ -101,19 +102,44 @@ async def test_panels_follow_the_plan_and_the_time_of_the_day(web: Web, plan: Pl
             assert set(position.panels) - left_out <= shown
 
 
-async def test_the_next_move_can_be_pressed_only_when_signed_in_lately(web: Web) -> None:
+async def test_a_voter_is_led_to_the_own_items_and_the_own_row(web: Web) -> None:
     client = await web.client_as("devops_lead")
     page = (await client.get(f"/d/{web.deployment.id}")).text
     assert 'href="#checklist-before_production"' in page
     assert 'href="#vote-infrastructure"' in page
-    assert 'action="/d/' in page
+    assert 'id="vote-infrastructure"' in page
+
+
+async def test_arming_is_offered_after_a_fresh_sign_in_only(web: Web) -> None:
+    scope_of = make_scope_of(web.database, web.app.state.settings)
+    await all_vote_go(web.database, scope_of, web.deployment)
+    await put(web, State.PROCEEDED)
+    client = await web.client_as("devops_1")
+    home = f"/d/{web.deployment.id}"
+    page = (await client.get(home)).text
+    assert "Arm the switch" in page
+    assert f'action="{home}/arm"' in page
+    assert "Confirm that it is you" not in page
+
+    async def grow_old(session: AsyncSession) -> None:
+        now = await database_now(session)
+        await session.execute(update(WebSession).values(stepped_up_at=now - timedelta(minutes=6)))
+
+    await web.database.run(grow_old)
+    page = (await client.get(home)).text
+    assert f'action="{home}/arm"' not in page
+    assert f'href="/step-up?next={home}"' in page
+    reader = await web.client_as("executive")
+    page = (await reader.get(home)).text
+    assert f'action="{home}/arm"' not in page
+    assert "arms next" in page
 
 
 async def test_the_list_shows_state_seat_and_next_move(web: Web) -> None:
     client = await web.client_as("security_officer")
     page = (await client.get("/")).text
     assert "REHEARSAL" in page
-    assert "sign-offs open" in page
+    assert "Sign-offs open" in page
     assert "You sit there as Security officer." in page
     assert "Give your GO or NO-GO" in page
     assert "New rehearsal" not in page
@@ -226,8 +252,6 @@ async def test_a_refused_switch_reaches_the_headline(web: Web) -> None:
 
 
 async def test_customers_are_counted_from_what_was_recorded(web: Web) -> None:
-    from app.db.tables import ProbeSummary
-
     async def record(session: AsyncSession) -> None:
         now = (await database_now(session)).replace(microsecond=0)
         for ago, requests, failed in ((400, 1000, 3), (30, 9000, 3), (2, 9600, 5)):
