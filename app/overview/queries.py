@@ -19,7 +19,8 @@ from app.metrics.views import ReadingNow
 from app.overview import queries_panels as panels
 from app.overview.mission import newest_operation
 from app.overview.queries_layout import Layout, duty_time, layout_of
-from app.overview.queries_now import now_for, own_line
+from app.overview.queries_now import now_for
+from app.overview.queries_now_words import own_line
 from app.overview.views import Goal, HomeView, Move, NowFacts, NowPanel, OperationNow
 from app.signoffs.queries_board import Ground, gate_view, ground_of, votes_view
 from app.web.access import Scope

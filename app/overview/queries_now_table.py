@@ -1,6 +1,6 @@
 """The table of state × role: what somebody does when nothing more urgent is theirs to do.
 
-Words in braces are filled by queries_now.words_of. The duties are the manual's ("TEAM ROLES & RESPONSIBILITIES",
+Words in braces are filled by queries_now_words.Words. The duties are the manual's ("TEAM ROLES & RESPONSIBILITIES",
 "Team Positions", "Post-Phase 4 Actions").
 """
 
