@@ -25,7 +25,16 @@ from app.realtime.hub import Hub
 from app.realtime.stream import event_stream
 from app.seed import create_rehearsal, seed_rehearsal
 from app.web import errors
-from app.web.access import PRESENT_EVERY, NotFound, NotSignedIn, Scope, find_scope, find_viewer, note_presence
+from app.web.access import (
+    PRESENT_EVERY,
+    NotFound,
+    NotSignedIn,
+    Scope,
+    find_scope,
+    find_viewer,
+    keep_alive,
+    note_presence,
+)
 from app.web.rendering import Frame
 from app.web.security import SecurityMiddleware
 from app.web.static_files import StaticFiles
@@ -64,6 +73,7 @@ async def live(request: Request, scope: Annotated[Scope, Depends(may("realtime.s
             async with database.session() as session:
                 viewer = await find_viewer(request, session, allow_idle=True)
                 current = await find_scope(request, session, viewer, scope.id)
+            await keep_alive(database, viewer)
             if clock() - noted_at >= PRESENT_EVERY.total_seconds():
                 noted_at = clock()
                 await note_presence(database, current)

@@ -2,10 +2,11 @@
 
 import asyncio
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from app.accounts.commands_people import create_first_admin
 from app.db.tables import Event, Person, RollbackGrant, WebSession
@@ -178,3 +179,25 @@ async def test_an_administrator_finds_the_pages_from_the_list_and_nobody_else_is
         page = (await (await web.client_as(login)).get("/")).text
         assert ('href="/people"' in page) == shown
         assert ('href="/tokens"' in page) == shown
+
+
+async def test_an_open_page_keeps_its_session_in_use(web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "RECHECK_S", 0.2)
+    monkeypatch.setattr(stream, "BEAT_S", 0.1)
+    client = await web.client_as("operations")
+    watching = asyncio.create_task(client.get(f"/d/{web.deployment.id}/live"))
+    await asyncio.sleep(0.3)
+    old = func.clock_timestamp() - timedelta(minutes=20)
+    await web.database.run(lambda s: s.execute(update(WebSession).values(seen_at=old)))
+
+    async def age(session: Any) -> timedelta:
+        found: timedelta = (await session.execute(select(func.clock_timestamp() - WebSession.seen_at))).scalar_one()
+        return found
+
+    for _ in range(50):
+        await asyncio.sleep(0.1)
+        if await web.database.read(age) < timedelta(minutes=1):
+            break
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    assert await web.database.read(age) < timedelta(minutes=1)
