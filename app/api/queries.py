@@ -128,7 +128,7 @@ def operation_out(row: Operation) -> OperationOut:
         "requested_by": row.requested_by,
         "cause": row.cause,
         "clicked_at": utc(row.clicked_at),
-        "accepted_ms": after(row.accepted_at),
+        "accepted_ms": after(row.written_at),
         "observed_95_ms": after(row.observed_95_at),
         "observed_99_ms": after(row.observed_99_at),
         "observed_100_ms": after(row.observed_100_at),

@@ -129,7 +129,7 @@ class OperationOut(Answer):
     requested_by: str
     cause: str
     clicked_at: datetime
-    accepted_ms: int
+    accepted_ms: int | None = Field(description="The balancer accepted the write")
     observed_95_ms: int | None
     observed_99_ms: int | None
     observed_100_ms: int | None

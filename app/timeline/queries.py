@@ -207,7 +207,7 @@ def _measured(title: str, operation: Operation) -> list[tuple[str, str]]:
     def since(moment: datetime | None) -> str:
         return took((moment - operation.clicked_at).total_seconds()) if moment is not None else took(None)
 
-    rows = [(f"{title}, click to accepted", since(operation.accepted_at))]
+    rows = [(f"{title}, click to accepted", since(operation.written_at))]
     rows.append((f"{title}, click to 100 %", since(operation.observed_100_at)))
     if operation.verified_at is not None:
         rows.append((f"{title}, click to verified", since(operation.verified_at)))

@@ -95,7 +95,8 @@ async def _move(session: Any, deployment_id: int) -> None:
             requested_by="DevOps lead",
             frozen_signoffs={},
             clicked_at=now,
-            accepted_at=now + timedelta(milliseconds=20),
+            accepted_at=now + timedelta(milliseconds=5),
+            written_at=now + timedelta(milliseconds=20),
             observed_95_at=now + timedelta(milliseconds=400),
         )
     )
