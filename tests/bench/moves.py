@@ -42,9 +42,10 @@ async def measure_moves(installation: Installation, rounds: int) -> dict[str, An
         print(
             f"round {number + 1}: switch {_observed(switches[-1]):.0f} ms, rollback {_observed(rollbacks[-1]):.0f} ms"
         )
+    moves = [*switches, *rollbacks]
     floors = await _floors(installation)
     customers = await control.customers()
-    overhead = await _overheads(database, [*switches, *rollbacks], floors)
+    overhead = await _overheads(database, moves, floors)
     await team.aclose()
     await control.aclose()
     await database.aclose()
@@ -55,6 +56,8 @@ async def measure_moves(installation: Installation, rounds: int) -> dict[str, An
         "rollback: press → 100 % observed": spread([_observed(one) for one in rollbacks]),
         "rollback: press → all seven checks YES": spread([_verified(one) for one in rollbacks]),
         "own overhead (press → write, less the calls before it)": spread(overhead),
+        "  of it: press → recorded": spread([_between(one, "clicked_at", "accepted_at") for one in moves]),
+        "  of it: recorded → a worker has it": spread([_between(one, "accepted_at", "started_at") for one in moves]),
         "floor: bare write of the balancer": spread(floors["write"]),
         "floor: bare read of the balancer": spread(floors["read"]),
         "floor: one probe": spread(floors["probe"]),
@@ -74,6 +77,10 @@ def _ratio(operations: list[Operation], floors: dict[str, list[float]]) -> str:
 def _ms(operation: Operation, name: str) -> float:
     at = getattr(operation, name)
     return float("nan") if at is None else (at - operation.clicked_at).total_seconds() * 1000
+
+
+def _between(operation: Operation, first: str, second: str) -> float:
+    return float((getattr(operation, second) - getattr(operation, first)).total_seconds() * 1000)
 
 
 def _accepted(operation: Operation) -> float:
