@@ -43,7 +43,7 @@ class Outage:
 
     async def _keep_killing(self) -> None:
         while True:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1)
             with contextlib.suppress(ChildFailed):
                 await asyncio.to_thread(self._day.installation.kill_web)
 
