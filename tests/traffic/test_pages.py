@@ -76,7 +76,7 @@ async def test_armed_the_devops_lead_gets_the_control(web: Web, arm_web: ArmWeb)
         assert part in page
     assert "I move all production traffic of ALAWAEL from BLUE 0.9.4 to GREEN 1.0.0 now." in page
     assert "5 of 5 GO · gate PASSED" in page
-    assert "refresh, every 5s" in page, "while armed T−5 is looked at again by itself"
+    assert 'data-every="5"' in page, "while armed T−5 is looked at again by itself"
 
 
 async def test_armed_the_others_read_who_may(web: Web, arm_web: ArmWeb) -> None:
