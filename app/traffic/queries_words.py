@@ -146,7 +146,7 @@ def _rolling_back(facts: Facts) -> Words:
     who = f"Pressed by {operation.who}{f': {operation.cause}' if operation.cause else ''}. "
     observed = operation.observed_100_s is not None
     if operation.escalated_at is not None:
-        title = "Traffic is on BLUE, but BLUE is not well." if observed else "The rollback has not arrived yet."
+        title = _escalated(is_set=operation.accepted_s is not None, is_observed=observed)
         call = f"Call {facts.call}. " if facts.call else ""
         text = f"{call}{facts.good} of {facts.total} checks are YES. gonogo goes on trying; GREEN is not touched."
         return Words(title, text, eyebrow="Rollback escalated")
@@ -157,6 +157,12 @@ def _rolling_back(facts: Facts) -> Words:
     else:
         title = "BLUE serves 100 % again. Checking that it is well."
     return Words(title, f"{who}Keep watching; nothing to press.", eyebrow="Rollback running")
+
+
+def _escalated(*, is_set: bool, is_observed: bool) -> str:
+    if is_observed:
+        return "Traffic is on BLUE, but BLUE is not well."
+    return "The rollback is not confirmed after 30 s." if is_set else "The balancer has not taken the rollback yet."
 
 
 def _rolled_back(facts: Facts) -> Words:

@@ -149,9 +149,10 @@ def test_an_escalation_names_whom_to_call_and_that_it_goes_on() -> None:
     text = said(Course.ROLLING_BACK, operation=late, good=5)
     assert text.startswith("Traffic is on BLUE, but BLUE is not well.")
     assert "Call VP Operations. 5 of 7 checks are YES. gonogo goes on trying" in text
-    assert said(Course.ROLLING_BACK, operation=replace(late, observed_100_s=None)).startswith(
-        "The rollback has not arrived yet."
-    )
+    unseen = replace(late, observed_100_s=None)
+    assert said(Course.ROLLING_BACK, operation=unseen).startswith("The rollback is not confirmed after 30 s.")
+    unset = replace(unseen, accepted_s=None)
+    assert said(Course.ROLLING_BACK, operation=unset).startswith("The balancer has not taken the rollback yet.")
 
 
 def test_a_good_rollback_says_how_long_and_that_all_are_yes() -> None:
