@@ -97,7 +97,8 @@ class Connection(asyncio.Protocol):
         body: bytes = b"",
         body_limit: int = BODY_LIMIT,
     ) -> Answer:
-        """Send and wait. Raises NoAnswer; ValueError for a path or header with a line's end. Cancelling it (a deadline) makes the connection unusable."""
+        """Send and wait. Raises NoAnswer; ValueError for a path or header with a line's end. Cancelling it (a deadline)
+        makes the connection unusable."""
         if not self.is_usable or self._transport is None:
             raise NoAnswer("the connection is closed")
         self._begin(body_limit)
