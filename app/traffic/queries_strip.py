@@ -67,7 +67,12 @@ def _health_line(target: TargetState, now: datetime, zone: str) -> StripLine:
         age = f"GREEN's last health check is older than {limit} s" if target.green_at else "GREEN was not checked yet"
         return StripLine("", "unknown", age)
     if not target.green_is_healthy:
-        return StripLine("", "crit", f"GREEN is not healthy: {target.green_found}", hms(target.green_at, zone))
+        return StripLine(
+            "",
+            "crit",
+            f"GREEN is not healthy: {target.green_found.removeprefix('unhealthy, ')}",
+            hms(target.green_at, zone),
+        )
     return StripLine("", "ok", target.green_found, hms(target.green_at, zone))
 
 

@@ -1,5 +1,6 @@
 """The Switch page's first sentence: where things stand, and the next move of whoever reads it. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.domain.deployments import State as Course
@@ -79,6 +80,11 @@ def _sentence(text: str) -> str:
     return f"{text.rstrip('.')}." if text else "no reason was given."
 
 
+def _first(reasons: Sequence[str]) -> str:
+    """The first of several, short enough for a headline; all of them stand in the panels."""
+    return reasons[0] if len(reasons) == 1 else f"{reasons[0]}, and {len(reasons) - 1} more"
+
+
 def _proceeded(facts: Facts) -> Words:
     if "arm" in facts.rights:
         text = "Arming proves the way back and hands out the rollback grants. No traffic moves by it."
@@ -91,13 +97,13 @@ def _armed(facts: Facts) -> Words:
     refused = facts.operation
     if refused is not None and refused.kind is Kind.SWITCH and refused.state is State.REFUSED:
         next_move = "T−5 is checked anew at each press." if may else f"{facts.can_switch} can press again."
-        title = f"The switch was refused: {_sentence(refused.reason)} No traffic moved."
+        title = f"The switch was refused: {_sentence(_first(refused.reason.split('; ')))} No traffic moved."
         return Words(title, f"Put it right first. {next_move}")
     if not facts.gate_passes:
         text = "A sign-off changed after arming. The switch is refused until all are GO again."
         return Words("Armed, but the gate does not pass any more.", text, goal="board")
     if facts.not_ready:
-        title = f"Armed, but not ready: {_sentence('; '.join(facts.not_ready))}"
+        title = f"Armed, but not ready: {_sentence(_first(facts.not_ready))}"
         return Words(title, "A press now would be refused at T−5, and no traffic would move.")
     planned = f"Planned for {facts.planned}. "
     if may:
