@@ -125,6 +125,7 @@ class Simulation:
 
     def check_invariants(self) -> None:
         self._i1_i6()
+        self._i2()
         self._i4()
         self._i5_i9()
 
@@ -133,6 +134,13 @@ class Simulation:
         epochs = [call.epoch for call in self.world.calls]
         assert epochs == sorted(epochs), f"I6: {epochs}"
         assert all(weights.blue + weights.green == 100 for weights in self.world.history), "I1"
+
+    def _i2(self) -> None:
+        """No call raises GREEN without a passing health check of the right digest, at most 15 s old."""
+        for call in self.world.calls:
+            if call.weights.green:
+                assert call.green_passed_at is not None, f"I2: {call}"
+                assert call.at - call.green_passed_at <= HEALTH_LIMIT, f"I2: {call}"
 
     def _i4(self) -> None:
         """After a rollback was accepted no call raises GREEN, and the end is BLUE."""
@@ -153,13 +161,6 @@ class Simulation:
                 assert not calls, "refused means that nothing was written"
             if row.operation.state in (State.DONE, State.REFUSED):
                 assert not {"", "unknown"}.intersection(row.outcomes.values()), "I9: an intent without an end"
-
-    def check_health_before_green(self, asked: dict[Side, Any]) -> None:
-        """I2, for a run whose health checks were all noted."""
-        for call in self.world.calls:
-            if call.weights.green:
-                assert Side.GREEN in asked
-                assert call.at - asked[Side.GREEN] <= HEALTH_LIMIT
 
 
 def greens(world: World) -> int:

@@ -27,12 +27,14 @@ def now() -> datetime:
 
 @dataclass(frozen=True)
 class Call:
-    """A write that left: when, by which epoch, wanting what, and whether the balancer took it."""
+    """A write that left: when, by which epoch, wanting what, whether the balancer took it, and when GREEN had last
+    answered a health check well and with the right digest."""
 
     at: datetime
     epoch: int
     weights: Weights
     applied: bool
+    green_passed_at: datetime | None
 
 
 @dataclass
@@ -48,7 +50,7 @@ class World:
     faults: deque[str] = field(default_factory=deque)
     always: str = ""
     sick: set[Side] = field(default_factory=set)
-    health_asked_at: dict[Side, datetime] = field(default_factory=dict)
+    passed_at: dict[Side, datetime] = field(default_factory=dict)
     digests: dict[Side, str] = field(default_factory=lambda: {side: RELEASES[side].digest for side in Side})
     is_silent: bool = False
     calls: list[Call] = field(default_factory=list)
@@ -89,7 +91,8 @@ class SimulatedBalancer:
         if world.keeps_epoch and epoch < world.epoch:
             raise StaleEpoch(epoch, world.epoch)
         fault, _, delay = (world.faults.popleft() if world.faults else world.always).partition(":")
-        world.calls.append(Call(now(), epoch, weights, applied=fault not in ("refused", "vanished")))
+        is_applied = fault not in ("refused", "vanished")
+        world.calls.append(Call(now(), epoch, weights, is_applied, world.passed_at.get(Side.GREEN)))
         match fault:
             case "refused":
                 raise ProviderError("503: busy")
@@ -105,8 +108,9 @@ class SimulatedBalancer:
 
     async def health(self, side: Side) -> SideHealth:
         await asyncio.sleep(ANSWERS_AFTER_S)
-        self.world.health_asked_at[side] = now()
         healthy = 0 if side in self.world.sick else 1
+        if healthy and self.world.digests[side] == RELEASES[side].digest:
+            self.world.passed_at[side] = now()
         return SideHealth(side, healthy, 1, self.world.digests[side], "asked at its own address")
 
     async def aclose(self) -> None:
