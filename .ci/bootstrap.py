@@ -48,7 +48,7 @@ def check_machine() -> None:
 def checksum(lock: str) -> str:
     """Of all that decides what is in the environment: the lock, the project's own metadata, this Python, the place."""
     digest = hashlib.sha256(f"{lock} {sys.version} {ROOT}".encode())
-    for name in (lock, "pyproject.toml", os.path.join("scripts", "bootstrap.py")):
+    for name in (lock, "pyproject.toml", os.path.join(".ci", "bootstrap.py")):
         with open(os.path.join(ROOT, name), "rb") as stream:
             digest.update(stream.read())
     return digest.hexdigest()
