@@ -4,13 +4,14 @@ from playwright.async_api import expect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tests.e2e.day import Day
-from tests.e2e.visitors import Visitors
+from tests.e2e.visitors import Visitors, sign_in
 
 
 async def test_sign_in_vote_switch_and_rollback_without_script(day: Day, visitors: Visitors) -> None:
     visitors.tolerate("422")  # the statement that was not ticked
     await day.five_go(but=("DevOps lead",))
-    page = await visitors.person("DevOps lead", "/board", script=False)
+    page = await visitors.somebody(script=False)
+    await sign_in(page, "DevOps lead", f"/d/{day.id}/board")
     await page.locator("#comment-infrastructure").fill("Walked through")
     await page.locator("#go-infrastructure").click()
     vote = page.locator("#vote-infrastructure")

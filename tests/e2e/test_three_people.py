@@ -6,7 +6,7 @@ from playwright.async_api import Page, expect
 
 from app.drill.team import sign_off
 from tests.e2e.day import QUESTIONS, Day
-from tests.e2e.visitors import Visitors, is_live, lift
+from tests.e2e.visitors import Visitors, is_live, lift, sign_in
 
 
 async def _says(page: Page, side: str, percent: str) -> None:
@@ -19,12 +19,18 @@ async def _votes_go(page: Page, title: str) -> None:
     await expect(page.locator(f"#vote-{question}")).to_have_attribute("data-state", "go")
 
 
+async def _comes(day: Day, visitors: Visitors, title: str) -> Page:
+    page = await visitors.somebody()
+    await sign_in(page, title, f"/d/{day.id}/board")
+    return page
+
+
 async def test_five_votes_switch_and_rollback_in_sight_of_all(day: Day, visitors: Visitors) -> None:
     before = await day.customers()
     manager, lead, operations = await asyncio.gather(
-        visitors.person("Project manager", "/board"),
-        visitors.person("DevOps lead", "/board"),
-        visitors.person("Operations", "/board"),
+        _comes(day, visitors, "Project manager"),
+        _comes(day, visitors, "DevOps lead"),
+        _comes(day, visitors, "Operations"),
     )
     for page in (manager, lead, operations):
         await is_live(page)

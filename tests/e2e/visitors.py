@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Playwright, ViewportSize, expect
 
+from app.web.access import SESSION_COOKIE
 from tests.e2e.day import Day
 
 HOW_TO = "apt-get install chromium, or .venv/bin/playwright install chromium, or GONOGO_CHROMIUM=/path/to/chromium"
@@ -66,9 +67,12 @@ class Visitors:
     async def person(
         self, title: str, path: str = "", *, viewport: ViewportSize = DESKTOP, script: bool = True
     ) -> Page:
-        """That seat's browser, signed in, on a page of the deployment ("/board"; "" is home)."""
+        """That seat's browser, on a page of the deployment ("/board"; "" is home): the first one it ever loads. It
+        carries the session that acts over HTTP; `sign_in` goes through the door instead."""
         page = await self.somebody(viewport=viewport, script=script)
-        await sign_in(page, title, f"/d/{self.day.id}{path}")
+        session = self.day[title].client.cookies[SESSION_COOKIE]
+        await page.context.add_cookies([{"name": SESSION_COOKIE, "value": session, "url": self.day.installation.url}])
+        await page.goto(self.day.url(path))
         return page
 
     async def aclose(self) -> None:
