@@ -139,7 +139,7 @@ async def test_pages_of_a_refused_switch(day: Day, visitors: Visitors) -> None:
 
 
 async def test_pages_stand_still_while_they_load(day: Day, visitors: Visitors) -> None:
-    """Each position's home, the board and the switch, first loads on a desktop and a phone; three browsers at a time."""
+    """First loads on a desktop and a phone, three browsers at a time."""
     await day.five_go(but=("Operations",))
     for title in POSITIONS:
         await day[title].page("")  # whoever arrives changes the pages of the others: all are there already

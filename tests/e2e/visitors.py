@@ -10,6 +10,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Playwright, ViewportSize, expect
 
 from app.web.access import SESSION_COOKIE
+from tests.conftest import chromium
 from tests.e2e.day import Day
 
 HOW_TO = "apt-get install chromium, or .venv/bin/playwright install chromium, or GONOGO_CHROMIUM=/path/to/chromium"
@@ -22,14 +23,8 @@ expect.set_options(timeout=PATIENCE_MS)
 
 def executable(playwright: Playwright) -> str:
     """Where Chromium is. Without one: a failure in CI, elsewhere a skip that says what to do."""
-    candidates = (
-        os.environ.get("GONOGO_CHROMIUM", ""),
-        "/usr/bin/chromium",
-        "/usr/bin/chromium-headless-shell",
-        playwright.chromium.executable_path,
-    )
-    found = next((path for path in candidates if path and Path(path).is_file()), None)
-    if found is not None:
+    found = chromium() or playwright.chromium.executable_path
+    if Path(found).is_file():
         return found
     if os.environ.get("CI"):
         pytest.fail(f"No Chromium for the end-to-end tests. {HOW_TO}", pytrace=False)
