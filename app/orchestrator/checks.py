@@ -197,9 +197,8 @@ async def _no_customer_failures(_operation: Operation, ground: Ground) -> Verdic
 async def _ready_to_watch(operation: Operation, ground: Ground) -> Verdicts:
     shares = ground.observer.latest()
     seen = shares.green if operation.side is Side.GREEN else shares.blue
-    return _yes_if(
-        seen == 100 and shares.failed == 0, f"{seen} % on {operation.side}", f"{shares.total} probes in the last second"
-    )
+    found = f"{seen} % on {operation.side}" if seen is not None else "no probe was answered"
+    return _yes_if(seen == 100 and shares.failed == 0, found, f"{shares.total} probes in the last second")
 
 
 async def _balancer_on_blue(_operation: Operation, ground: Ground) -> Verdicts:
