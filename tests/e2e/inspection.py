@@ -44,14 +44,16 @@ class Inspection:
 
     faults: list[str] = field(default_factory=list)
 
-    async def look(self, page: Page, name: str, *, waits_for: str = "main, .wall-main") -> None:
+    async def look(
+        self, page: Page, name: str, *, waits_for: str = "main, .wall-main", axe_at: tuple[int, ...] = AXE_WIDTHS
+    ) -> None:
         """This page at all widths; it stays where it is."""
         await page.locator(waits_for).first.wait_for()
         for width, height in WIDTHS.items():
             await page.set_viewport_size(ViewportSize(width=width, height=height))
             where = f"{name} at {width}"
             self.faults += [f"{where}: {clipped}" for clipped in await page.evaluate(CLIPPED)]
-            if width in AXE_WIDTHS:
+            if width in axe_at:
                 await self._axe(page, where)
 
     def report(self) -> None:
