@@ -6,8 +6,8 @@ const OPEN_MS = 10_000;
 const REST_MS = 400;
 const TICK_MS = 200;
 const lifted = new Map();
-let movedAt = -REST_MS;
-let seenAt = "";
+const movedAt = new Map();
+let seenAt = new Map();
 
 const press = (guard) => guard.querySelector("[data-press]");
 const cover = (guard) => guard.querySelector("summary");
@@ -47,10 +47,12 @@ function toggled({ target: guard }) {
   say("Cover open for 10 seconds. Press the button to confirm, or Escape to close.");
 }
 
+const hasMoved = (guard) => performance.now() - (movedAt.get(guard.id) ?? -REST_MS) < REST_MS;
+
 /** Too soon after the cover opened, or after something moved under the finger. */
 function isResting(guard) {
   const now = performance.now();
-  return now - (lifted.get(guard)?.at ?? now) < REST_MS || now - movedAt < REST_MS;
+  return now - (lifted.get(guard)?.at ?? now) < REST_MS || hasMoved(guard);
 }
 
 function clicked(event) {
@@ -59,7 +61,7 @@ function clicked(event) {
   if (!guard) return;
   if (event.target.closest("[data-close]")) return close(guard, "Cover closed. Nothing was pressed.");
   const isCover = event.target.closest("summary") === cover(guard);
-  const isTooSoon = button ? isResting(guard) : isCover && !guard.open && performance.now() - movedAt < REST_MS;
+  const isTooSoon = button ? isResting(guard) : isCover && !guard.open && hasMoved(guard);
   if (!isTooSoon) return;
   event.preventDefault();
   event.stopImmediatePropagation();
@@ -87,14 +89,20 @@ function afterSwap() {
   if (wasInSlot && document.activeElement === document.body) slot()?.querySelector("summary, [tabindex]")?.focus({ preventScroll: true });
 }
 
-/** Where the covers and presses are on the screen; a change restarts their rest. */
+/** Where each guard's cover and press are on the screen. A change restarts the rest of that guard alone: the rollback
+    never waits because something else on the page moved. */
 function watch() {
-  const places = [...document.querySelectorAll("[data-guard] summary, [data-guard][open] [data-press]")].map((element) => {
+  const places = new Map();
+  for (const element of document.querySelectorAll("[data-guard] > summary, [data-guard][open] [data-press]")) {
+    const guard = element.closest("[data-guard]");
     const box = element.getBoundingClientRect();
-    return `${element.closest("[data-guard]").id}${element.tagName}${element.closest("[open]") ? 1 : 0} ${Math.round(box.left)} ${Math.round(box.top)}`;
-  }).join();
-  const isSameSet = places.replace(/ -?\d+/g, "") === seenAt.replace(/ -?\d+/g, "");
-  if (seenAt && places !== seenAt && isSameSet && !scrolling) movedAt = performance.now();
+    places.set(guard.id, `${places.get(guard.id) ?? guard.open} ${Math.round(box.left)} ${Math.round(box.top)}`);
+  }
+  for (const [id, place] of places) {
+    const before = seenAt.get(id);
+    const wasAlike = before?.split(" ", 1)[0] === place.split(" ", 1)[0];
+    if (wasAlike && before !== place && !scrolling) movedAt.set(id, performance.now());
+  }
   seenAt = places;
 }
 
