@@ -37,14 +37,23 @@ class SideSite(_Node):
     required: Annotated[int, Field(ge=1)] = 1
 
 
-class AgentTarget(_Node):
+class BoundSite(_Node):
+    """What every provider's binding says: the way in for customers, and where each side answers for itself."""
+
+    public_url: str
+    sides: dict[Side, SideSite]
+
+
+class AgentTarget(BoundSite):
     """A balancer behind gonogo's balancer agent API (docs/range.md)."""
 
     provider: Literal["agent"]
-    public_url: str
     agent_url: str
     agent_token_file: Path
-    sides: dict[Side, SideSite]
+
+
+TargetSite = AgentTarget
+"""One class a provider; `provider` tells them apart."""
 
 
 class RangeSite(_Node):
@@ -56,7 +65,7 @@ class Site(_Node):
     """site.yaml: what this installation binds the plans' names to. `range` and `live` never mix."""
 
     kind: Literal["range", "live"]
-    targets: dict[str, AgentTarget]
+    targets: dict[str, TargetSite]
     range: RangeSite | None = None
 
 
@@ -118,20 +127,23 @@ class Ports:
             customers = RangeCustomers(self.site.range.control_url, self.site.range.token_file)
         return BoundTarget(
             name=target,
-            traffic=AgentBalancer(
-                name=target,
-                agent_url=site.agent_url,
-                token_file=site.agent_token_file,
-                sides={
-                    side: SideAddress(url=address.url, health=address.health, required=address.required)
-                    for side, address in site.sides.items()
-                },
-            ),
+            traffic=_balancer(target, site),
             prober=HttpProber(site.public_url, identity=spec.identity, digests=digests),
             metrics=PrometheusText({side: address.url + address.metrics for side, address in site.sides.items()}),
             customers=customers,
             side_urls={side: address.url for side, address in site.sides.items()},
         )
+
+
+def _balancer(name: str, site: TargetSite) -> TrafficTarget:
+    """The one place that says which provider a binding asks for."""
+    sides = {
+        side: SideAddress(url=address.url, health=address.health, required=address.required)
+        for side, address in site.sides.items()
+    }
+    match site:
+        case AgentTarget():
+            return AgentBalancer(name, site.agent_url, site.agent_token_file, sides)
 
 
 def make_ports(settings: Settings) -> Ports:

@@ -288,19 +288,19 @@ class _Run:
         # From here on probes are worth their price; before, they would only take time from the write.
         self.observer.start()
         try:
-            await self.job.traffic.write(weights, epoch=operation.epoch, fence=lambda: self._fence(operation))
+            routes = await self.job.traffic.write(weights, epoch=operation.epoch, fence=lambda: self._fence(operation))
         except (StaleEpoch, Superseded) as stale:
             await self.store.record_outcome(effect, "stale", str(stale))
             raise
         except ProviderError as error:
             outcome = "unknown" if error.unknown_outcome else "refused"
-            await self.store.record_outcome(effect, outcome, error.message)
+            await self.store.record_outcome(effect, outcome, error.message, error.routes)
             log.warning("operation.write.failed", operation=operation.id, outcome=outcome, error=error.message)
             await self._back_off(error.retry_after)
             return None
         accepted_at = self.now()
         self._failures = 0
-        await self.store.record_outcome(effect, "applied", f"BLUE {weights.blue}, GREEN {weights.green}")
+        await self.store.record_outcome(effect, "applied", f"BLUE {weights.blue}, GREEN {weights.green}", routes)
         return accepted_at
 
     async def _green_is_proven(self, operation: Operation) -> bool:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from app.domain.operations import Operation, Outcome, State
 from app.domain.sides import Side, Weights
+from app.ports.traffic import RouteOutcome
 
 
 class Superseded(Exception):
@@ -71,8 +72,10 @@ class OperationStore(Protocol):
         """Announce a write; returns the effect's id. Committed before the write is issued."""
         ...
 
-    async def record_outcome(self, effect_id: int, outcome: str, detail: str) -> None:
-        """`outcome`: applied, refused, unknown, stale."""
+    async def record_outcome(
+        self, effect_id: int, outcome: str, detail: str, routes: tuple[RouteOutcome, ...] = ()
+    ) -> None:
+        """`outcome`: applied, refused, unknown, stale; `routes` the same for each route of the target."""
         ...
 
     async def resolve_intents(self, operation_id: int, outcome: str) -> None:

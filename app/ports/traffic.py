@@ -5,7 +5,7 @@ One implementation a kind of balancer; one contract suite (tests/providers/traff
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from app.domain.sides import Side, Weights
 
@@ -13,21 +13,38 @@ Fence = Callable[[], Awaitable[None]]
 """Awaited by a provider right before the bytes leave; raises `StaleEpoch` if a newer operation exists."""
 
 
+@dataclass(frozen=True, slots=True)
+class RouteOutcome:
+    """What became of the write to one route of a target. `unknown`: it may have been applied, or may be later."""
+
+    route: str
+    outcome: Literal["applied", "refused", "unknown", "stale"]
+    detail: str = ""
+
+
 class ProviderError(Exception):
     """A call to the outside world that did not give an answer to rely on.
 
     `permanent` means that trying again cannot help (no permission, no such resource). `retry_after` is in seconds.
-    `unknown_outcome` means that the call may have been applied: read before deciding anything.
+    `unknown_outcome` means that the call may have been applied: read before deciding anything. `routes` says route by
+    route what a write did before it gave up; empty where the error is about no single route.
     """
 
     def __init__(
-        self, message: str, *, permanent: bool = False, retry_after: float | None = None, unknown_outcome: bool = False
+        self,
+        message: str,
+        *,
+        permanent: bool = False,
+        retry_after: float | None = None,
+        unknown_outcome: bool = False,
+        routes: tuple[RouteOutcome, ...] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
         self.permanent = permanent
         self.retry_after = retry_after
         self.unknown_outcome = unknown_outcome
+        self.routes = routes
 
 
 class StaleEpoch(Exception):
@@ -85,6 +102,26 @@ class SideHealth:
         return self.healthy >= self.required > 0
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of a pre-flight: what was asked, whether it is as it must be (None: no answer), what was found, and
+    what to do about it. `key` is stable, for tests and pages: "credentials", "green_attached", "stickiness", …"""
+
+    key: str
+    title: str
+    is_ok: bool | None
+    found: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HandStep:
+    """One step of moving the target without gonogo: what it does, and the command with real ids, or where to click."""
+
+    text: str
+    command: str = ""
+
+
 class TrafficTarget(Protocol):
     """A place where traffic is steered. Every call has its own deadline of a few seconds and raises
     `ProviderError` when it is missed; no call retries by itself."""
@@ -96,12 +133,24 @@ class TrafficTarget(Protocol):
         """Read the weights back from the balancer itself, never from memory."""
         ...
 
-    async def write(self, weights: Weights, *, epoch: int, fence: Fence) -> None:
+    async def write(self, weights: Weights, *, epoch: int, fence: Fence) -> tuple[RouteOutcome, ...]:
         """Set the weights on every route, the side that gains first. Awaits `fence` right before each effect.
 
-        Raises StaleEpoch if the target already carries a newer epoch than `epoch`. Writing what is already
-        set is harmless.
+        Returns a line for each route, all applied. Raises StaleEpoch if the target already carries a newer epoch than
+        `epoch`, and ProviderError with its `routes` if any route was not surely written. Writing what is already set
+        is harmless.
         """
+        ...
+
+    async def preflight(self) -> tuple[Finding, ...]:
+        """Everything that must be true before a switch may be armed, proven by calls that change nothing: credentials,
+        permissions, both sides attached, nothing that would hold customers back. Never raises ProviderError: a
+        question without an answer is a Finding whose `is_ok` is None."""
+        ...
+
+    def by_hand(self, weights: Weights, *, epoch: int) -> tuple[HandStep, ...]:
+        """How a person sets these weights without gonogo, with the target's real ids; for the console-failure card.
+        `epoch` is what the steps leave on the target, so that no older operation moves it back."""
         ...
 
     async def health(self, side: Side) -> SideHealth:

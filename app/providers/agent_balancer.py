@@ -3,6 +3,7 @@ balancer. The range's own balancer speaks it too.
 """
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,17 @@ from pydantic import BaseModel, Field, ValidationError
 
 from app.domain.plan import Identity
 from app.domain.sides import Side, Weights
-from app.ports.traffic import Fence, ProviderError, RouteWeights, SideHealth, StaleEpoch, TargetReading
+from app.ports.traffic import (
+    Fence,
+    Finding,
+    HandStep,
+    ProviderError,
+    RouteOutcome,
+    RouteWeights,
+    SideHealth,
+    StaleEpoch,
+    TargetReading,
+)
 from app.providers.exchange import TIMEOUT, exchange, refusal
 from app.providers.token_file import bearer
 
@@ -72,7 +83,7 @@ class AgentBalancer:
             raise refusal(response)
         return _reading(response)
 
-    async def write(self, weights: Weights, *, epoch: int, fence: Fence) -> None:
+    async def write(self, weights: Weights, *, epoch: int, fence: Fence) -> tuple[RouteOutcome, ...]:
         """The agent writes all its routes in one step, so there is one effect and one fence."""
         wanted = {"blue": weights.blue, "green": weights.green, "epoch": epoch}
         await fence()
@@ -81,6 +92,23 @@ class AgentBalancer:
             raise StaleEpoch(epoch, _newest(response, epoch))
         if not response.is_success:
             raise refusal(response)
+        return tuple(RouteOutcome(name, "applied") for name in _route_names(response) or ("agent",))
+
+    async def preflight(self) -> tuple[Finding, ...]:
+        """One question: does the agent answer with our token? It looks after its balancer itself."""
+        title = f"The balancer agent of {self._name} answers"
+        try:
+            reading = await self.read()
+        except ProviderError as problem:
+            remedy = "Check the agent's address and token in site.yaml."
+            return (Finding("agent", title, False if problem.permanent else None, problem.message, remedy),)
+        return (Finding("agent", title, True, f"{len(reading.routes)} routes, epoch {reading.epoch}"),)
+
+    def by_hand(self, weights: Weights, *, epoch: int) -> tuple[HandStep, ...]:
+        body = json.dumps({"blue": weights.blue, "green": weights.green, "epoch": epoch})
+        token = f"Authorization: Bearer $(cat {shlex.quote(str(self._token_file))})"
+        command = f'curl -fsS -X PUT -H "{token}" -d {shlex.quote(body)} {shlex.quote(self._agent_url)}'
+        return (HandStep(f"Set {self._name} to BLUE {weights.blue}, GREEN {weights.green}", command),)
 
     async def health(self, side: Side) -> SideHealth:
         """A side that cannot be reached is an unhealthy side, not an error: that is an answer too."""
@@ -115,6 +143,13 @@ def _reading(response: httpx.Response) -> TargetReading:
     except (ValidationError, ValueError) as problem:
         raise ProviderError(f"{response.request.url} answered something else than weights: {problem}") from problem
     return TargetReading(routes, state.epoch, state.configuration)
+
+
+def _route_names(response: httpx.Response) -> tuple[str, ...]:
+    try:
+        return tuple(route.route for route in AgentState.model_validate_json(response.content).routes)
+    except ValidationError:
+        return ()
 
 
 def _newest(response: httpx.Response, epoch: int) -> int:

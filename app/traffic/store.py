@@ -17,6 +17,7 @@ from app.domain.sides import Weights
 from app.eventlog.log import Actor, Entry, append, notify, touch
 from app.metrics.queries import latest
 from app.ports.operations import Progress, ReadingNow, Superseded, TeamNow
+from app.ports.traffic import RouteOutcome
 from app.traffic.commands import restore as request_restore
 
 LEASE = timedelta(seconds=1.5)
@@ -121,10 +122,13 @@ class PostgresStore:
 
         return await self._database.run(write)
 
-    async def record_outcome(self, effect_id: int, outcome: str, detail: str) -> None:
+    async def record_outcome(
+        self, effect_id: int, outcome: str, detail: str, routes: tuple[RouteOutcome, ...] = ()
+    ) -> None:
         async def write(session: AsyncSession) -> None:
             effect = await session.get_one(tables.Effect, effect_id)
             effect.outcome, effect.detail = outcome, detail[:500]
+            effect.routes = {line.route: {"outcome": line.outcome, "detail": line.detail[:200]} for line in routes}
             effect.outcome_at = await database_now(session)
             operation = await session.get_one(tables.Operation, effect.operation_id)
             if outcome != "applied":

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from app.domain.operations import ENDED, Kind, Operation, Outcome, State
 from app.domain.sides import Side, Weights
 from app.ports.operations import Progress, ReadingNow, Superseded, TeamNow
+from app.ports.traffic import RouteOutcome
 from tests.orchestrator.world import now
 
 LEASE = timedelta(seconds=1.5)
@@ -117,7 +118,9 @@ class MemoryStore:
         row.outcomes[effect] = ""
         return effect
 
-    async def record_outcome(self, effect_id: int, outcome: str, detail: str) -> None:
+    async def record_outcome(
+        self, effect_id: int, outcome: str, detail: str, routes: tuple[RouteOutcome, ...] = ()
+    ) -> None:
         await asyncio.sleep(COMMIT_S)
         self.ledger.rows[effect_id // 1000].outcomes[effect_id] = outcome
 

@@ -11,7 +11,17 @@ from datetime import datetime, timedelta
 from app.domain.sides import Release, Side, Weights
 from app.ports.customers import CustomerCount
 from app.ports.probe import HttpAnswer, ProbeResult
-from app.ports.traffic import Fence, ProviderError, RouteWeights, SideHealth, StaleEpoch, TargetReading
+from app.ports.traffic import (
+    Fence,
+    Finding,
+    HandStep,
+    ProviderError,
+    RouteOutcome,
+    RouteWeights,
+    SideHealth,
+    StaleEpoch,
+    TargetReading,
+)
 from tests.orchestrator.virtual_time import START
 
 RELEASES = {
@@ -84,7 +94,7 @@ class SimulatedBalancer:
         route = RouteWeights("public", self.world.weights)
         return TargetReading((route,), self.world.epoch if self.world.keeps_epoch else 0, self.world.configuration)
 
-    async def write(self, weights: Weights, *, epoch: int, fence: Fence) -> None:
+    async def write(self, weights: Weights, *, epoch: int, fence: Fence) -> tuple[RouteOutcome, ...]:
         await asyncio.sleep(ANSWERS_AFTER_S)
         await fence()
         world = self.world
@@ -105,6 +115,13 @@ class SimulatedBalancer:
                 asyncio.get_running_loop().call_later(float(delay), world.apply, weights, epoch)
             case _:
                 world.apply(weights, epoch)
+        return (RouteOutcome("public", "applied"),)
+
+    async def preflight(self) -> tuple[Finding, ...]:
+        return (Finding("simulated", "The simulated balancer answers", not self.world.is_silent, "asked"),)
+
+    def by_hand(self, weights: Weights, *, epoch: int) -> tuple[HandStep, ...]:
+        return ()
 
     async def health(self, side: Side) -> SideHealth:
         await asyncio.sleep(ANSWERS_AFTER_S)

@@ -31,6 +31,27 @@ class TrafficContract:
         assert reading.agrees(Weights(100 - green, green))
         assert reading.epoch in (0, epoch)
 
+    async def test_a_write_tells_of_every_route(self, target: TrafficTarget, epochs: Iterator[int]) -> None:
+        outcomes = await target.write(Weights(40, 60), epoch=next(epochs), fence=no_fence)
+        reading = await target.read()
+        assert {line.route for line in outcomes} == {route.route for route in reading.routes}
+        assert {line.outcome for line in outcomes} == {"applied"}
+
+    async def test_a_preflight_finds_nothing_wrong_and_changes_nothing(
+        self, target: TrafficTarget, epochs: Iterator[int]
+    ) -> None:
+        await target.write(Weights(100, 0), epoch=next(epochs), fence=no_fence)
+        before = await target.read()
+        findings = await target.preflight()
+        assert findings
+        assert [finding for finding in findings if finding.is_ok is not True] == []
+        assert await target.read() == before
+
+    async def test_the_way_by_hand_names_each_step(self, target: TrafficTarget) -> None:
+        steps = target.by_hand(Weights.all_to(Side.BLUE), epoch=7)
+        assert steps
+        assert all(step.text for step in steps)
+
     async def test_writing_what_is_set_changes_nothing(self, target: TrafficTarget, epochs: Iterator[int]) -> None:
         epoch = next(epochs)
         await target.write(Weights(75, 25), epoch=epoch, fence=no_fence)
@@ -81,7 +102,7 @@ class TrafficContract:
         wanted = [(next(epochs), Weights(100 - green, green)) for green in range(20)]
         writes = [target.write(weights, epoch=epoch, fence=no_fence) for epoch, weights in reversed(wanted)]
         results = await asyncio.gather(*writes, return_exceptions=True)
-        assert {type(result) for result in results} <= {type(None), StaleEpoch}
+        assert {type(result) for result in results} <= {tuple, StaleEpoch}
         assert (await target.read()).weights == wanted[-1][1]
 
     async def test_weights_are_not_part_of_the_configuration(

@@ -111,6 +111,8 @@ class Effect(Base):
     outcome: Mapped[str] = mapped_column(String(16), default="")
     outcome_at: Mapped[Moment | None]
     detail: Mapped[Words] = mapped_column(default="")
+    routes: Mapped[Json] = mapped_column(default=dict, server_default=text("'{}'::jsonb"))
+    """Route → its own outcome and detail (ports.traffic.RouteOutcome)."""
 
 
 class RollbackGrant(Base):
