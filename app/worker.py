@@ -7,13 +7,14 @@ import asyncio
 import contextlib
 import secrets
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import procrastinate
 import structlog
+import uvloop
 from sqlalchemy import func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,13 +28,14 @@ from app.domain.plan import Plan
 from app.domain.sides import Release, Side
 from app.eventlog.log import bind_reactions
 from app.jobs.queue import ROLLBACK_QUEUE, TRAFFIC_QUEUE, make_app
+from app.jobs.wake import listen_for_jobs
 from app.logs import configure_logs
 from app.metrics.tasks import collect
 from app.providers.clock import SystemClock
 from app.signoffs.commands import expire_votes
 from app.traffic.tasks import Drives, Steered
 from app.traffic.watch import Watch, Watched, find_watched
-from app.web.access import plan_of
+from app.web.access import plan_by_hash
 from app.wiring import BoundTarget, Ports, make_ports
 
 log = structlog.get_logger()
@@ -41,6 +43,7 @@ log = structlog.get_logger()
 SWEEP_EVERY_S = 0.5
 DUTY_LEASE = "2 seconds"
 DUTY_RENEW_S = 0.6
+LET_OTHERS_FIRST_S = 0.02
 GATES_EVERY_S = 1.0
 READY_EVERY_S = 5.0
 ROLLBACKS_AT_ONCE = 4
@@ -55,6 +58,8 @@ class Worker:
     ports: Ports
     drives: Drives
     bound: dict[tuple[str, str], BoundTarget]
+    holding: set[str]
+    """The duties that this worker carries now."""
 
     @classmethod
     def make(cls, settings: Settings) -> "Worker":
@@ -69,13 +74,14 @@ class Worker:
         # A process that was started again is another worker: it must not take an old lease for its own.
         name = f"{settings.worker_name}.{secrets.token_hex(2)}"
         drives = Drives(database, SystemClock(), bind, name)
-        return cls(name, settings, database, ports, drives, bound)
+        return cls(name, settings, database, ports, drives, bound, set())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Any loop that ends by itself ends the process; the supervisor starts another."""
         tasks = [
             asyncio.create_task(self._queue(ROLLBACK_QUEUE, ROLLBACKS_AT_ONCE), name="queue.rollback"),
             asyncio.create_task(self._queue(TRAFFIC_QUEUE, JOBS_AT_ONCE), name="queue.traffic"),
+            asyncio.create_task(listen_for_jobs(self.settings.database_url, self._heard), name="wake"),
             asyncio.create_task(self._repeat(SWEEP_EVERY_S, self.drives.sweep), name="sweep"),
             asyncio.create_task(self._repeat(READY_EVERY_S, self._keep_ready), name="ready"),
             asyncio.create_task(self._duty("gates", self._keep_gates), name="duty.gates"),
@@ -98,6 +104,9 @@ class Worker:
                 queues=[queue],
                 concurrency=concurrency,
                 name=f"{self.name}-{queue}",
+                # Workers hear of a job in `_heard`; if each asked the queue at that moment too, they would only keep
+                # each other, and the one that drives, waiting.
+                listen_notify=False,
                 fetch_job_polling_interval=0.5,
                 stalled_worker_timeout=3600,
                 install_signal_handlers=False,
@@ -106,6 +115,14 @@ class Worker:
 
     async def _drive(self, operation_id: int) -> None:
         await self.drives.ensure(operation_id)
+
+    def _heard(self, task: str, arguments: Mapping[str, Any]) -> None:
+        """The worker that watches the targets has enough to do: it lets another one take the operation, if there is
+        one."""
+        if task != reactions.DRIVE:
+            return
+        pause = LET_OTHERS_FIRST_S if "watch" in self.holding else 0.0
+        asyncio.get_running_loop().call_later(pause, self.drives.begin, arguments["operation_id"])
 
     async def _repeat(self, every_s: float, work: Callable[[], Awaitable[Any]]) -> None:
         while True:
@@ -127,6 +144,7 @@ class Worker:
             except Exception as error:
                 log.warning("worker.duty.unsure", duty=name, error=str(error)[:200])
                 holds = False
+            (self.holding.add if holds else self.holding.discard)(name)
             if holds and (running is None or running.done()):
                 running = asyncio.create_task(work(), name=name)
             elif not holds and running is not None:
@@ -148,10 +166,9 @@ class Worker:
 
     async def _keep_gates(self) -> None:
         async def keep(session: AsyncSession) -> None:
-            versions = await session.scalars(
-                select(PlanVersion).join(Deployment, Deployment.plan_version_id == PlanVersion.id).distinct()
-            )
-            plans = {version.id: plan_of(version) for version in versions}
+            used = select(Deployment.plan_version_id)
+            versions = await session.execute(select(PlanVersion.id, PlanVersion.hash).where(PlanVersion.id.in_(used)))
+            plans = {number: await plan_by_hash(session, digest) for number, digest in versions.all()}
             await expire_gates(session, plans)
             await expire_votes(session, plans)
 
@@ -224,7 +241,7 @@ async def serve(settings: Settings) -> None:
 def main() -> None:
     configure_logs()
     bind_reactions(reactions.TABLE)
-    asyncio.run(serve(from_env()))
+    uvloop.run(serve(from_env()))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,22 @@
 """Defer a job in the transaction of the state change that wants it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import procrastinate
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 
 ROLLBACK_QUEUE = "rollback"
 TRAFFIC_QUEUE = "traffic"
 """A rollback never queues behind another job: its queue has workers of its own."""
+
+WAKE = "gonogo_wake"
+"""The channel on which a commit tells every worker of its jobs at once. Fetching a job from the queue costs five times
+as much as the NOTIFY; the job remains for the worker that missed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,10 @@ _deferring = procrastinate.App(connector=procrastinate.PsycopgConnector())
 
 
 async def defer(session: AsyncSession, job: JobRequest) -> int:
-    """Insert the job on the session's own connection, so that it exists if and only if the transaction commits."""
+    """Insert the job on the session's own connection, so that it exists if and only if the transaction commits, and
+    wake the workers with it."""
+    call = json.dumps({"task": job.task, "arguments": dict(job.arguments)}, separators=(",", ":"))
+    await session.execute(text("select pg_notify(:channel, :call)"), {"channel": WAKE, "call": call})
     raw = await (await session.connection()).get_raw_connection()
     deferrer = _deferring.configure_task(
         name=job.task, queue=job.queue, connection=raw.driver_connection, allow_unknown=True

@@ -27,14 +27,11 @@ SEEN_LATELY = timedelta(seconds=5)
 async def in_service(session: AsyncSession, target: str, now: datetime) -> frozenset[Side]:
     """The sides that have traffic: by their weight as set, or because probes met them within 5 s. While nobody
     knows the weights both are, so that a silent side is UNKNOWN rather than idle."""
-    set_blue = await session.scalar(select(TargetState.set_blue).where(TargetState.target == target))
-    blue, green = (
-        await session.execute(
-            select(func.coalesce(func.sum(ProbeSummary.blue), 0), func.coalesce(func.sum(ProbeSummary.green), 0)).where(
-                ProbeSummary.target == target, ProbeSummary.second >= now - SEEN_LATELY, ProbeSummary.second <= now
-            )
-        )
-    ).one()
+    set_blue = select(TargetState.set_blue).where(TargetState.target == target).scalar_subquery()
+    seen = select(
+        set_blue, func.coalesce(func.sum(ProbeSummary.blue), 0), func.coalesce(func.sum(ProbeSummary.green), 0)
+    ).where(ProbeSummary.target == target, ProbeSummary.second >= now - SEEN_LATELY, ProbeSummary.second <= now)
+    set_blue, blue, green = (await session.execute(seen)).one()
     found = set()
     if set_blue is None or set_blue > 0 or blue:
         found.add(Side.BLUE)

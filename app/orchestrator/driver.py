@@ -47,6 +47,8 @@ from app.ports.traffic import ProviderError, StaleEpoch, TrafficTarget
 log = structlog.get_logger()
 
 RENEW_EVERY_S = 0.5
+LOOK_EVERY_S = 0.2
+"""How long a waiting worker may go without reading the operation's record: a rollback may have ended it."""
 PUBLISH_EVERY_S = 0.25
 WATCH_RATE = 20
 """Probes a second once traffic has arrived."""
@@ -108,6 +110,9 @@ class _Run:
         self._customers: CustomerCount | None = None
         self._failures = 0
         self._arrival_recorded: tuple[object, ...] = ()
+        self._unrecorded: dict[str, Outcome] = {}
+        self._looked_at = 0.0
+        self._is_written = asyncio.Event()
 
     def now(self) -> datetime:
         return self._time.now()
@@ -123,43 +128,60 @@ class _Run:
         self._renewal = asyncio.create_task(self._keep_lease(), name="operation.lease")
         counting = asyncio.create_task(self._count_customers_first(), name="operation.customers")
         try:
+            operation = await self._look()
             while True:
                 if self._lost is not None:
                     raise Superseded("the lease is gone") from self._lost
-                operation = replace(await self.store.load(self.job.operation_id), asserted_at=self._asserted_at)
                 if operation.written_at is not None:
+                    self._is_written.set()
                     self.observer.start()
                 operation = await self._record_arrival(operation)
                 step = next_step(operation, self.job.script, self.now())
                 if isinstance(step, Done):
                     return
-                await self._take(step, operation)
+                if self._unrecorded and not isinstance(step, Write):
+                    await self._record_checks(operation)
+                operation = await self._take(step, operation)
         finally:
             counting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await counting
 
-    async def _take(self, step: Step, operation: Operation) -> None:
+    async def _look(self) -> Operation:
+        """The operation as recorded. Nobody else writes to it while this worker holds the lease, except to end it: what
+        this worker records is carried on in memory, and the record is read again after effects and now and then."""
+        self._looked_at = self.clock.monotonic()
+        return replace(await self.store.load(self.job.operation_id), asserted_at=self._asserted_at)
+
+    async def _record(self, operation: Operation, progress: Progress) -> Operation:
+        await self.store.record(operation.id, progress)
+        return progress.on(operation)
+
+    async def _take(self, step: Step, operation: Operation) -> Operation:
+        """One step; the operation after it."""
         match step:
             case RunChecks(names):
-                await self._run_checks(names, operation)
+                return await self._run_checks(names, operation)
             case Write(weights):
-                await self._write(weights, operation)
+                return await self._write(weights, operation)
             case ReadBack():
-                await self._read_back(operation)
+                return await self._read_back(operation)
             case Assert():
-                await self._assert(operation)
+                return await self._assert(operation)
             case Escalate(reason):
                 await self.store.record(operation.id, Progress(escalated=reason))
             case Verified():
                 await self.store.record(operation.id, Progress(state=State.VERIFYING, verified_at=self.now()))
             case Wait(until):
                 await self._wait(until, operation)
+                if self.clock.monotonic() - self._looked_at < LOOK_EVERY_S:
+                    return operation
             case Finish(state, reason, restore):
                 await self._count_customers_last(operation)
                 await self.store.finish(operation.id, state, reason, restore=restore)
             case Done():
-                return
+                pass
+        return await self._look()
 
     async def _keep_lease(self) -> None:
         while True:
@@ -180,7 +202,9 @@ class _Run:
 
     # ── evidence ────────────────────────────────────────────────────────────
 
-    async def _run_checks(self, names: tuple[str, ...], operation: Operation) -> None:
+    async def _run_checks(self, names: tuple[str, ...], operation: Operation) -> Operation:
+        """Ask and record. What is asked before the write is kept back, to be recorded in one transaction with the
+        intent that it allows."""
         ground = Ground(
             self.job.traffic,
             self.job.prober,
@@ -199,8 +223,15 @@ class _Run:
         state = State.CHECKING if operation.written_at is None else State.VERIFYING
         if operation.kind is Kind.ROLLBACK and operation.observed_100_at is None:
             state = State.OBSERVING
-        found = dict(zip(names, outcomes, strict=True))
-        await self.store.record(operation.id, Progress(state=state, checks=found))
+        progress = Progress(state=state, checks=dict(zip(names, outcomes, strict=True)))
+        if operation.written_at is None:
+            self._unrecorded |= progress.checks
+            return progress.on(operation)
+        return await self._record(operation, progress)
+
+    async def _record_checks(self, operation: Operation) -> None:
+        found, self._unrecorded = self._unrecorded, {}
+        await self.store.record(operation.id, Progress(state=State.CHECKING, checks=found))
 
     async def _check(self, name: str, operation: Operation, ground: Ground) -> Outcome:
         recorded = _from_record(name, operation, self.now())
@@ -218,8 +249,8 @@ class _Run:
         if marks == self._arrival_recorded or seen.first_at is None:
             return operation
         self._arrival_recorded = marks
-        await self.store.record(
-            operation.id,
+        operation = await self._record(
+            operation,
             Progress(
                 observed_95_at=seen.at_95,
                 observed_99_at=seen.at_99,
@@ -232,7 +263,7 @@ class _Run:
         await self._publish(operation, at_once=True)
         if seen.at_100 is not None:
             self.observer.slow_down(WATCH_RATE)
-        return replace(operation, observed_100_at=seen.at_100)
+        return operation
 
     async def _wait(self, until: datetime, operation: Operation) -> None:
         await self._publish(operation)
@@ -260,6 +291,7 @@ class _Run:
             return
         with contextlib.suppress(ProviderError):
             self._customers = await self.job.customers.count()
+            await self._is_written.wait()  # it must not take time from the write
             await self.store.record(
                 self.job.operation_id, Progress(customers=(self._customers.requests, self._customers.failed))
             )
@@ -284,7 +316,8 @@ class _Run:
         """Intent, fence, write, outcome. When the balancer accepted, or None; retries are the caller's next steps."""
         if weights.green > 0 and not await self._green_is_proven(operation):
             return None
-        effect = await self.store.record_intent(operation.id, weights)
+        checks, self._unrecorded = self._unrecorded, {}
+        effect = await self.store.record_intent(operation.id, weights, checks)
         # From here on probes are worth their price; before, they would only take time from the write.
         self.observer.start()
         try:
@@ -307,8 +340,7 @@ class _Run:
         """I2: no call that raises GREEN without a passing health check of the right digest, at most 15 s old."""
         health = operation.checks.get("green_healthy")
         if health is None or self.now() - health.at > HEALTH_LIMIT:
-            await self._run_checks(("green_healthy",), operation)
-            health = (await self.store.load(operation.id)).checks.get("green_healthy")
+            health = (await self._run_checks(("green_healthy",), operation)).checks["green_healthy"]
         return health is not None and health.answer is Answer.YES
 
     async def _back_off(self, retry_after: float | None) -> None:
@@ -316,12 +348,13 @@ class _Run:
         pause = min(RETRY_MOST_S, RETRY_FIRST_S * 2 ** min(self._failures, 6))
         await self.clock.sleep(max(pause * self.chance.uniform(0.5, 1.0), min(retry_after or 0.0, RETRY_MOST_S)))
 
-    async def _write(self, weights: Weights, operation: Operation) -> None:
+    async def _write(self, weights: Weights, operation: Operation) -> Operation:
         accepted_at = await self._issue(weights, operation)
-        if accepted_at is not None:
-            await self._record_written(operation, "accepted", accepted_at)
+        if accepted_at is None:
+            return await self._look()
+        return await self._record_written(operation, "accepted", accepted_at)
 
-    async def _record_written(self, operation: Operation, how: str, at: datetime) -> None:
+    async def _record_written(self, operation: Operation, how: str, at: datetime) -> Operation:
         took = (at - operation.clicked_at).total_seconds()
         proof = f"{how} {took:.2f} s after the press, epoch {operation.epoch}"
         outcome = Outcome(Answer.YES, f"BLUE {operation.want.blue} / GREEN {operation.want.green}", proof, at)
@@ -329,35 +362,35 @@ class _Run:
         progress = Progress(
             state=State.OBSERVING, written_at=at, guard_until=guard, checks={"weights_written": outcome}
         )
-        await self.store.record(operation.id, progress)
+        return replace(await self._record(operation, progress), open_intent=False, may_have_written=True)
 
-    async def _read_back(self, operation: Operation) -> None:
+    async def _read_back(self, operation: Operation) -> Operation:
         try:
             reading = await self.job.traffic.read()
         except ProviderError as error:
             log.warning("operation.read.failed", operation=operation.id, error=error.message)
             await self._back_off(error.retry_after)
-            return
+            return await self._look()
         agrees = reading.agrees(operation.want)
         if operation.written_at is None:
             # The outcome of an earlier write is unknown: the target says whether it was applied.
             await self.store.resolve_intents(operation.id, "applied" if agrees else "not applied")
             if agrees:
-                await self._record_written(operation, "found applied", self.now())
-            return
+                return await self._record_written(operation, "found applied", self.now())
+            return await self._look()
         if not agrees:
             # It may apply what it accepted a moment later: its API is not hammered meanwhile.
             await self._back_off(None)
             await self._issue(operation.want, operation)
-            return
+            return await self._look()
         at = self.now()
         took = (at - operation.clicked_at).total_seconds()
         routes = len(reading.routes)
         proof = f"{routes} route{'s' if routes != 1 else ''} read back {took:.2f} s after the press"
         outcome = Outcome(Answer.YES, f"BLUE {operation.want.blue} / GREEN {operation.want.green}", proof, at)
-        await self.store.record(operation.id, Progress(read_back_at=at, checks={"read_back": outcome}))
+        return await self._record(operation, Progress(read_back_at=at, checks={"read_back": outcome}))
 
-    async def _assert(self, operation: Operation) -> None:
+    async def _assert(self, operation: Operation) -> Operation:
         """Something may have moved the target after us: a late call of a dead worker, or somebody else."""
         self._asserted_at = self.now()
         with contextlib.suppress(ProviderError):
@@ -365,6 +398,7 @@ class _Run:
             if not reading.agrees(operation.want):
                 log.warning("operation.guard.reasserts", operation=operation.id, found=str(reading.weights))
                 await self._issue(operation.want, operation)
+        return await self._look()
 
 
 def _from_record(name: str, operation: Operation, now: datetime) -> Outcome | None:

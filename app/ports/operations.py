@@ -1,7 +1,7 @@
 """The store port: where operations are recorded. PostgreSQL in the product, memory in the simulator."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -53,6 +53,19 @@ class Progress:
     """Requests and failed requests of the customers' source, as it counts."""
     checks: Mapping[str, Outcome] = field(default_factory=dict)
 
+    def on(self, operation: Operation) -> Operation:
+        """The operation once this is recorded: what came first stays, as in the store."""
+        return replace(
+            operation,
+            state=self.state or operation.state,
+            written_at=operation.written_at or self.written_at,
+            read_back_at=operation.read_back_at or self.read_back_at,
+            observed_100_at=operation.observed_100_at or self.observed_100_at,
+            verified_at=operation.verified_at or self.verified_at,
+            guard_until=self.guard_until or operation.guard_until,
+            checks={**operation.checks, **self.checks},
+        )
+
 
 class OperationStore(Protocol):
     """All times are database time. Every method that writes raises Superseded when this worker may no longer."""
@@ -68,8 +81,11 @@ class OperationStore(Protocol):
         operation has ended or another worker holds the lease, which may leave the epoch as it was."""
         ...
 
-    async def record_intent(self, operation_id: int, weights: Weights) -> int:
-        """Announce a write; returns the effect's id. Committed before the write is issued."""
+    async def record_intent(
+        self, operation_id: int, weights: Weights, checks: Mapping[str, Outcome] | None = None
+    ) -> int:
+        """Announce a write, together with the checks that allow it; returns the effect's id. Committed before the
+        write is issued."""
         ...
 
     async def record_outcome(

@@ -1,9 +1,10 @@
 """ports.operations on PostgreSQL: operations, effects and checks, with the lease on database time."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, or_, select, update
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import tables
@@ -23,6 +24,7 @@ from app.traffic.commands import restore as request_restore
 LEASE = timedelta(seconds=1.5)
 """Renewed every 0.5 s while held; a dead worker's operation is free this long after its last renewal."""
 PRESENT_WITHIN = timedelta(minutes=10)
+_CLOCK = func.clock_timestamp()
 _ENDED = {
     State.DONE: "complete",
     State.FAILED: "failed",
@@ -36,21 +38,33 @@ _KEEP_FIRST = ("read_back_at", "observed_95_at", "observed_99_at", "observed_100
 class PostgresStore:
     """One worker's view of the operations. `worker` names it in leases, effects and the log."""
 
-    def __init__(self, database: Database, plan: Plan, worker: str) -> None:
+    def __init__(
+        self, database: Database, plan: Plan, worker: str, known: Mapping[int, tables.Deployment] | None = None
+    ) -> None:
+        """`known`: operations whose deployment was read already."""
         self._database, self._plan, self._worker = database, plan, worker
+        self._deployments = dict(known or {})
+
+    async def _deployment(self, session: AsyncSession, operation_id: int) -> tables.Deployment:
+        """Whose operation it is. Asked once: neither its id nor its target ever changes."""
+        if operation_id not in self._deployments:
+            self._deployments[operation_id] = await _deployment(session, operation_id)
+        return self._deployments[operation_id]
 
     async def claim(self, operation_id: int) -> datetime | None:
         async def write(session: AsyncSession) -> datetime | None:
             row = tables.Operation
-            now = await database_now(session)
-            before = (await session.execute(select(row.lease_owner).where(row.id == operation_id))).scalar_one()
+            is_free = or_(row.lease_owner == self._worker, row.lease_until.is_(None), row.lease_until < _CLOCK)
+            may_be_mine = row.finished_at.is_(None) & is_free
+            now: datetime
+            before, looks_free, now = (
+                await session.execute(select(row.lease_owner, may_be_mine, _CLOCK).where(row.id == operation_id))
+            ).one()
+            if not looks_free:
+                return None  # every worker is woken: those that come second leave without a lock
             statement = (
                 update(row)
-                .where(
-                    row.id == operation_id,
-                    row.finished_at.is_(None),
-                    or_(row.lease_owner == self._worker, row.lease_until.is_(None), row.lease_until < now),
-                )
+                .where(row.id == operation_id, may_be_mine)
                 .values(
                     lease_owner=self._worker,
                     lease_until=now + LEASE,
@@ -103,10 +117,13 @@ class PostgresStore:
             raise Superseded(f"{row.lease_owner} holds the lease")
         return row
 
-    async def record_intent(self, operation_id: int, weights: Weights) -> int:
+    async def record_intent(
+        self, operation_id: int, weights: Weights, checks: Mapping[str, Outcome] | None = None
+    ) -> int:
         async def write(session: AsyncSession) -> int:
             row = await self._own(session, operation_id)
             row.state = State.WRITING.value
+            await _upsert_checks(session, operation_id, checks or {})
             effect = tables.Effect(
                 operation_id=operation_id,
                 epoch=row.epoch,
@@ -169,8 +186,7 @@ class PostgresStore:
             row.probes_total, row.probes_agreeing = progress.probes_total, progress.probes_agreeing or 0
         if progress.customers is not None:
             _count_customers(row, *progress.customers)
-        for name, outcome in progress.checks.items():
-            await session.execute(_upsert_check(operation_id, name, outcome))
+        await _upsert_checks(session, operation_id, progress.checks)
         await session.flush()
         await self._tell(session, row, progress)
 
@@ -251,7 +267,7 @@ class PostgresStore:
 
     async def readings(self, operation_id: int) -> tuple[ReadingNow, ...]:
         async def query(session: AsyncSession) -> tuple[ReadingNow, ...]:
-            deployment = await _deployment(session, operation_id)
+            deployment = await self._deployment(session, operation_id)
             now = await database_now(session)
             found = await latest(session, deployment, self._plan, now)
             return tuple(
@@ -264,14 +280,14 @@ class PostgresStore:
 
     async def team(self, operation_id: int) -> TeamNow:
         async def query(session: AsyncSession) -> TeamNow:
-            deployment = await _deployment(session, operation_id)
+            deployment = await self._deployment(session, operation_id)
             return await team_of(session, deployment, self._plan, await database_now(session))
 
         return await self._database.read(query)
 
     async def publish_shares(self, operation_id: int, blue: int | None, green: int | None, set_blue: int) -> None:
         async def write(session: AsyncSession) -> None:
-            deployment = await _deployment(session, operation_id)
+            deployment = await self._deployment(session, operation_id)
             traffic = {"blue": blue, "green": green, "age": 0, "set_blue": set_blue, "set_green": 100 - set_blue}
             await notify(session, {"kind": "data", "deployment": deployment.id, "traffic": traffic})
 
@@ -286,10 +302,17 @@ def _count_customers(row: tables.Operation, requests: int, failed: int) -> None:
     row.customers_failed = failed - row.customers_failed_before
 
 
-def _upsert_check(operation_id: int, name: str, outcome: Outcome) -> Insert:
-    values = {"state": outcome.answer.value, "found": outcome.found, "proof": outcome.proof, "at": outcome.at}
-    statement = insert(tables.OperationCheck).values(operation_id=operation_id, name=name, **values)
-    return statement.on_conflict_do_update(index_elements=["operation_id", "name"], set_=values)
+async def _upsert_checks(session: AsyncSession, operation_id: int, checks: Mapping[str, Outcome]) -> None:
+    if not checks:
+        return
+    rows = [
+        {"operation_id": operation_id, "name": name, "state": found.answer.value}
+        | {"found": found.found, "proof": found.proof, "at": found.at}
+        for name, found in checks.items()
+    ]
+    statement = insert(tables.OperationCheck).values(rows)
+    newest = {name: getattr(statement.excluded, name) for name in ("state", "found", "proof", "at")}
+    await session.execute(statement.on_conflict_do_update(index_elements=["operation_id", "name"], set_=newest))
 
 
 async def _deployment(session: AsyncSession, operation_id: int) -> tables.Deployment:
@@ -302,14 +325,18 @@ async def _deployment(session: AsyncSession, operation_id: int) -> tables.Deploy
 
 
 async def load_operation(session: AsyncSession, operation_id: int) -> Operation:
-    """The domain's operation from its rows."""
-    row = (await session.execute(select(tables.Operation).where(tables.Operation.id == operation_id))).scalar_one()
-    checks = await session.scalars(
-        select(tables.OperationCheck).where(tables.OperationCheck.operation_id == operation_id)
+    """The domain's operation from its rows, in one question: a worker asks it again and again."""
+    check, effect = tables.OperationCheck, tables.Effect
+    checks = (
+        select(func.json_agg(func.json_build_array(check.name, check.state, check.found, check.proof, check.at)))
+        .where(check.operation_id == operation_id)
+        .scalar_subquery()
     )
-    outcomes = set(
-        await session.scalars(select(tables.Effect.outcome).where(tables.Effect.operation_id == operation_id))
-    )
+    outcomes = select(func.array_agg(effect.outcome)).where(effect.operation_id == operation_id).scalar_subquery()
+    columns = tables.Operation.__table__.columns
+    statement = select(*columns, checks.label("checks"), outcomes.label("outcomes"))
+    row = (await session.execute(statement.where(tables.Operation.id == operation_id))).one()
+    found = set(row.outcomes or ())
     return Operation(
         id=row.id,
         kind=Kind(row.kind),
@@ -318,15 +345,18 @@ async def load_operation(session: AsyncSession, operation_id: int) -> Operation:
         state=State(row.state),
         clicked_at=row.clicked_at,
         accepted_at=row.accepted_at,
-        open_intent=not outcomes.isdisjoint(("", "unknown")),
-        may_have_written=bool(outcomes - {"refused", "stale"}),
+        open_intent=not found.isdisjoint(("", "unknown")),
+        may_have_written=bool(found - {"refused", "stale"}),
         written_at=row.written_at,
         read_back_at=row.read_back_at,
         observed_100_at=row.observed_100_at,
         verified_at=row.verified_at,
         escalated_at=row.escalated_at,
         guard_until=row.guard_until,
-        checks={check.name: Outcome(Answer(check.state), check.found, check.proof, check.at) for check in checks},
+        checks={
+            name: Outcome(Answer(state), found, proof, datetime.fromisoformat(at))
+            for name, state, found, proof, at in row.checks or ()
+        },
     )
 
 

@@ -21,7 +21,7 @@ from app.ports.customers import Customers
 from app.ports.probe import Prober
 from app.ports.traffic import TrafficTarget
 from app.traffic.store import PostgresStore
-from app.web.access import plan_of
+from app.web.access import plan_by_hash
 
 log = structlog.get_logger()
 
@@ -50,26 +50,28 @@ class Drives:
 
     async def ensure(self, operation_id: int) -> None:
         """Start driving, if this process does not already; returns when driving has ended or was left."""
-        task = self.running.get(operation_id) or self._start(operation_id)
-        await asyncio.shield(task)
+        await asyncio.shield(self.begin(operation_id))
+
+    def begin(self, operation_id: int) -> asyncio.Task[bool]:
+        """Start driving, if this process does not already."""
+        return self.running.get(operation_id) or self._start(operation_id)
 
     async def _drive(self, operation_id: int) -> bool:
-        job_of = await self.database.read(lambda session: _job_parts(session, operation_id))
-        deployment, plan, operation = job_of
+        deployment, plan, target = await self.database.read(lambda session: _job_parts(session, operation_id))
         releases = releases_of(deployment)
-        bound = self.bind(plan, operation.target, releases)
+        bound = self.bind(plan, target, releases)
         job = Job(
             operation_id=operation_id,
             script=script_of(plan.phase(deployment.phase)),
             plan=plan,
-            target=plan.target(operation.target),
+            target=plan.target(target),
             releases=releases,
             configuration=deployment.target_configuration,
             traffic=bound.traffic,
             prober=bound.prober,
             customers=bound.customers,
         )
-        store = PostgresStore(self.database, plan, self.worker)
+        store = PostgresStore(self.database, plan, self.worker, {operation_id: deployment})
         return await drive(job, Deps(store, self.clock, random.Random()))  # noqa: S311 - jitter, not a secret
 
     async def sweep(self) -> None:
@@ -77,7 +79,7 @@ class Drives:
         for operation_id in await self.database.read(_orphans):
             if operation_id not in self.running:
                 log.info("operation.swept", operation=operation_id, worker=self.worker)
-                self._start(operation_id)
+                self.begin(operation_id)
 
     def _start(self, operation_id: int) -> asyncio.Task[bool]:
         task = asyncio.create_task(self._drive(operation_id), name=f"operation-{operation_id}")
@@ -98,15 +100,15 @@ def releases_of(deployment: tables.Deployment) -> dict[Side, Release]:
     }
 
 
-async def _job_parts(session: AsyncSession, operation_id: int) -> tuple[tables.Deployment, Plan, tables.Operation]:
+async def _job_parts(session: AsyncSession, operation_id: int) -> tuple[tables.Deployment, Plan, str]:
     statement = (
-        select(tables.Deployment, tables.PlanVersion, tables.Operation)
+        select(tables.Deployment, tables.PlanVersion.hash, tables.Operation.target)
         .join(tables.Operation, tables.Operation.deployment_id == tables.Deployment.id)
         .join(tables.PlanVersion, tables.PlanVersion.id == tables.Deployment.plan_version_id)
         .where(tables.Operation.id == operation_id)
     )
-    deployment, version, operation = (await session.execute(statement)).one()
-    return deployment, plan_of(version), operation
+    deployment, digest, target = (await session.execute(statement)).one()
+    return deployment, await plan_by_hash(session, digest), target
 
 
 async def _orphans(session: AsyncSession) -> list[int]:

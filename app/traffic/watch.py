@@ -23,7 +23,7 @@ from app.eventlog.log import notify, touch
 from app.ports.clock import Clock
 from app.ports.traffic import ProviderError, SideHealth, TargetReading
 from app.traffic.tasks import Steered, releases_of
-from app.web.access import plan_of
+from app.web.access import plan_by_hash
 
 log = structlog.get_logger()
 
@@ -46,16 +46,17 @@ class Watched:
 async def find_watched(session: AsyncSession) -> list[Watched]:
     """For each target the deployment that holds it, else its newest."""
     statement = (
-        select(tables.Deployment, tables.PlanVersion, tables.TargetState.locked_by)
+        select(tables.Deployment, tables.PlanVersion.hash, tables.TargetState.locked_by)
         .join(tables.PlanVersion, tables.PlanVersion.id == tables.Deployment.plan_version_id)
         .join(tables.TargetState, tables.TargetState.target == tables.Deployment.target)
         .order_by(tables.Deployment.id)
     )
     found: dict[str, Watched] = {}
-    for deployment, version, locked_by in await session.execute(statement):
+    for deployment, digest, locked_by in (await session.execute(statement)).all():
         if locked_by not in (None, deployment.id):
             continue
-        found[deployment.target] = Watched(deployment.id, plan_of(version), deployment.target, releases_of(deployment))
+        plan = await plan_by_hash(session, digest)
+        found[deployment.target] = Watched(deployment.id, plan, deployment.target, releases_of(deployment))
     return list(found.values())
 
 

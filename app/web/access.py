@@ -157,6 +157,14 @@ def plan_of(version: PlanVersion) -> Plan:
     return plan
 
 
+async def plan_by_hash(session: AsyncSession, digest: str) -> Plan:
+    """The plan with this hash. A process reads the document, which is large, only the first time."""
+    plan = _plans.get(digest)
+    if plan is None:
+        plan = plan_of((await session.scalars(select(PlanVersion).where(PlanVersion.hash == digest))).one())
+    return plan
+
+
 def capabilities_of(plan: Plan, positions: frozenset[str], *, is_admin: bool) -> frozenset[str]:
     """The rights of somebody on these seats: those the plan names, one `sign_off:<question>` for each question of
     theirs, and `sign_off` if there is any. An administrator administers and observes, and nothing else by that."""
@@ -280,15 +288,15 @@ async def find_scope(request: Request, session: AsyncSession, viewer: Viewer, de
     """The viewer in front of a deployment. Raises NotFound for strangers, so that ids tell them nothing."""
     row = (
         await session.execute(
-            select(Deployment, PlanVersion)
+            select(Deployment, PlanVersion.hash)
             .join(PlanVersion, PlanVersion.id == Deployment.plan_version_id)
             .where(Deployment.id == deployment_id)
         )
     ).one_or_none()
     if row is None:
         raise NotFound("There is no such deployment.")
-    deployment, version = row
-    plan = plan_of(version)
+    deployment, digest = row
+    plan = await plan_by_hash(session, digest)
     rows = await session.scalars(
         select(RosterSeat)
         .where(RosterSeat.deployment_id == deployment_id, RosterSeat.person_id == viewer.person_id)
@@ -303,7 +311,7 @@ async def find_scope(request: Request, session: AsyncSession, viewer: Viewer, de
     if not seats and not viewer.is_admin:
         raise NotFound("There is no such deployment.")
     capabilities = capabilities_of(plan, frozenset(seat.position for seat in seats), is_admin=viewer.is_admin)
-    return Scope(viewer, deployment, plan, version.hash, seats, capabilities, settings(request))
+    return Scope(viewer, deployment, plan, digest, seats, capabilities, settings(request))
 
 
 def _is_cross_site(request: Request) -> bool:

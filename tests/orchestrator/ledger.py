@@ -1,6 +1,7 @@
 """ports.operations.OperationStore in memory: what PostgreSQL keeps, with the same rules for leases and epochs."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -111,9 +112,12 @@ class MemoryStore:
             raise Superseded(f"{row.owner or 'nobody'} drives it, state {row.operation.state}")
         return row
 
-    async def record_intent(self, operation_id: int, weights: Weights) -> int:
+    async def record_intent(
+        self, operation_id: int, weights: Weights, checks: Mapping[str, Outcome] | None = None
+    ) -> int:
         await asyncio.sleep(COMMIT_S)
         row = self._own(operation_id)
+        row.operation = replace(row.operation, checks={**row.operation.checks, **(checks or {})})
         effect = operation_id * 1000 + len(row.outcomes)
         row.outcomes[effect] = ""
         return effect

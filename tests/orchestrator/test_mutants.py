@@ -99,8 +99,9 @@ def test_verifying_once_is_caught(plan: Plan, monkeypatch: pytest.MonkeyPatch) -
 
     assert not caught(late_call())
 
-    async def no_guard(self: driver._Run, _operation: Operation) -> None:
+    async def no_guard(self: driver._Run, _operation: Operation) -> Operation:
         self._asserted_at = self.now()
+        return await self._look()
 
     monkeypatch.setattr(driver._Run, "_assert", no_guard)
     assert caught(late_call())
@@ -109,13 +110,14 @@ def test_verifying_once_is_caught(plan: Plan, monkeypatch: pytest.MonkeyPatch) -
 def test_trying_again_without_reading_is_caught(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     assert greens(switched(plan, "lost").world) == 1
 
-    async def blind(self: driver._Run, operation: Operation) -> None:
+    async def blind(self: driver._Run, operation: Operation) -> Operation:
         await self.store.resolve_intents(operation.id, "not applied")
+        return await self._look()
 
     read_back = driver._Run._read_back
 
-    async def mutant(self: driver._Run, operation: Operation) -> None:
-        await (blind(self, operation) if operation.written_at is None else read_back(self, operation))
+    async def mutant(self: driver._Run, operation: Operation) -> Operation:
+        return await (blind(self, operation) if operation.written_at is None else read_back(self, operation))
 
     monkeypatch.setattr(driver._Run, "_read_back", mutant)
     assert greens(switched(plan, "lost").world) == 2
