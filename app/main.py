@@ -37,6 +37,7 @@ from app.web.access import (
 )
 from app.web.rendering import Frame
 from app.web.security import SecurityMiddleware
+from app.web.sharing import Shelf
 from app.web.static_files import StaticFiles
 from app.web.templates import make_templates
 from app.wiring import Site, make_ports
@@ -134,8 +135,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.site = make_ports(settings).site
     app.state.database = Database(make_engine(settings.database_url))
     app.state.hub = Hub(settings.database_url)
+    shelf = app.state.shelf = Shelf()
     app.state.frame = Frame(
-        make_templates(static), lambda scope: build_mission(app.state.database, scope), settings.is_range
+        make_templates(static), lambda scope: build_mission(app.state.database, shelf, scope), settings.is_range
     )
     bind_reactions(reactions.TABLE)
     app.state.rehearse = lambda session, plan, source: create_rehearsal(session, app.state.site, plan, source)

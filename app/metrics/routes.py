@@ -9,7 +9,7 @@ from app.accounts.policy import may
 from app.metrics.queries import charts, panel
 from app.metrics.queries_wall import t_zero, wall
 from app.web.access import Scope, database
-from app.web.rendering import fragment, mission_of, page
+from app.web.rendering import fragment, mission_of, page, shared_fragment
 
 router = APIRouter(prefix="/d/{deployment_id}")
 
@@ -24,8 +24,9 @@ async def show_wall(request: Request, scope: Watcher) -> Response:
 
 @router.get("/wall/_panel")
 async def show_wall_panel(request: Request, scope: Watcher) -> Response:
-    view = await database(request).read(lambda session: wall(session, scope, scope.now))
-    return fragment(request, scope, "metrics/_wall.html", wall=view)
+    return await shared_fragment(
+        request, scope, "metrics/_wall.html", "wall", lambda session: wall(session, scope, scope.now)
+    )
 
 
 @router.get("/wall/_head")
@@ -49,5 +50,10 @@ async def show_metrics(request: Request, scope: Watcher) -> Response:
 
 @router.get("/metrics/_panel")
 async def show_panel(request: Request, scope: Watcher) -> Response:
-    view = await database(request).read(lambda session: panel(session, scope.deployment, scope.plan, scope.now))
-    return fragment(request, scope, "metrics/_panel.html", metrics=view)
+    return await shared_fragment(
+        request,
+        scope,
+        "metrics/_panel.html",
+        "metrics",
+        lambda session: panel(session, scope.deployment, scope.plan, scope.now),
+    )

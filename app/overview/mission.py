@@ -19,13 +19,20 @@ from app.metrics.queries import health_of
 from app.web.access import Scope
 from app.web.figures import age, took
 from app.web.mission import BannerView, GuardView, HealthView, LinkView, MissionView, TrafficView
+from app.web.sharing import Shelf
 
 FRESH = timedelta(seconds=15)
 _WITH_WAY_BACK = (Course.SWITCHING, Course.SWITCHED, Course.COMPLETED)
 
 
-async def build_mission(database: Database, scope: Scope) -> MissionView:
-    return await database.read(lambda session: mission_of(session, scope))
+async def build_mission(database: Database, shelf: Shelf, scope: Scope) -> MissionView:
+    """The same for all who look, but for the guard, which only those see who may roll back."""
+    versions = await database.read(lambda session: versions_of(session, scope.id))
+    key = (scope.id, "mission", scope.may("rollback"))
+    made: MissionView = await shelf.take(
+        key, versions, lambda: database.read(lambda session: mission_of(session, scope))
+    )
+    return made
 
 
 async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:

@@ -11,7 +11,7 @@ from app.accounts.policy import may, signed_in
 from app.overview import queries, queries_list, queries_panels
 from app.overview.views import HomeView
 from app.web.access import Scope, Viewer, database
-from app.web.rendering import fragment, page, plain_page
+from app.web.rendering import fragment, page, plain_page, shared_fragment
 
 router = APIRouter()
 View = TypeVar("View")
@@ -57,20 +57,31 @@ async def now(request: Request, scope: Watcher) -> Response:
 
 @router.get("/d/{deployment_id}/home/_traffic")
 async def traffic(request: Request, scope: Watcher) -> Response:
-    view = await _read(request, lambda s: queries_panels.traffic(s, scope, scope.deployment, scope.now))
-    return fragment(request, scope, "overview/_traffic.html", traffic=view)
+    return await shared_fragment(
+        request,
+        scope,
+        "overview/_traffic.html",
+        "traffic",
+        lambda session: queries_panels.traffic(session, scope, scope.deployment, scope.now),
+    )
 
 
 @router.get("/d/{deployment_id}/home/_strip")
 async def strip(request: Request, scope: Watcher) -> Response:
-    view = await _read(request, lambda session: queries_panels.strip(session, scope))
-    return fragment(request, scope, "overview/_strip.html", strip=view)
+    return await shared_fragment(
+        request, scope, "overview/_strip.html", "strip", lambda session: queries_panels.strip(session, scope)
+    )
 
 
 @router.get("/d/{deployment_id}/home/_customers")
 async def customers(request: Request, scope: Watcher) -> Response:
-    view = await _read(request, lambda s: queries_panels.customers(s, scope, scope.deployment, scope.now))
-    return fragment(request, scope, "overview/_customers.html", customers=view)
+    return await shared_fragment(
+        request,
+        scope,
+        "overview/_customers.html",
+        "customers",
+        lambda session: queries_panels.customers(session, scope, scope.deployment, scope.now),
+    )
 
 
 @router.get("/d/{deployment_id}/home/_team")
@@ -81,5 +92,6 @@ async def team(request: Request, scope: Watcher) -> Response:
 
 @router.get("/d/{deployment_id}/home/_latest")
 async def latest(request: Request, scope: Watcher) -> Response:
-    view = await _read(request, lambda session: queries_panels.latest(session, scope))
-    return fragment(request, scope, "overview/_latest.html", latest=view)
+    return await shared_fragment(
+        request, scope, "overview/_latest.html", "latest", lambda session: queries_panels.latest(session, scope)
+    )

@@ -12,7 +12,7 @@ from app.timeline.forms import Note
 from app.timeline.views import ChainView, Choice, NoteView, Show
 from app.web.access import Scope, database
 from app.web.form import read_form
-from app.web.rendering import fragment, is_htmx, page
+from app.web.rendering import fragment, is_htmx, page, shared_fragment
 
 router = APIRouter(prefix="/d/{deployment_id}/timeline")
 Reader = Annotated[Scope, Depends(may("timeline.view"))]
@@ -60,14 +60,16 @@ async def timeline(request: Request, scope: Reader, choice: Chosen) -> Response:
 
 @router.get("/_list")
 async def list_fragment(request: Request, scope: Reader, choice: Chosen) -> Response:
-    view = await database(request).read(lambda session: queries.lines(session, scope, choice))
-    return fragment(request, scope, "timeline/_list.html", view=view)
+    return await shared_fragment(
+        request, scope, "timeline/_list.html", "view", lambda session: queries.lines(session, scope, choice), choice
+    )
 
 
 @router.get("/_facts")
 async def facts_fragment(request: Request, scope: Reader) -> Response:
-    measured = await database(request).read(lambda session: queries.facts(session, scope))
-    return fragment(request, scope, "timeline/_facts.html", facts=measured)
+    return await shared_fragment(
+        request, scope, "timeline/_facts.html", "facts", lambda session: queries.facts(session, scope)
+    )
 
 
 @router.get("/verify")

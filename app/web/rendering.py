@@ -1,16 +1,19 @@
 """Render a page or a fragment. The frame (mission bar, tabs, person) is the same for all pages of a deployment."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.web.access import Scope, Viewer
+from app.eventlog.log import versions_of
+from app.web.access import Scope, Viewer, database
 from app.web.mission import MissionView
 from app.web.page import PageView, PersonView, TabView, Theme
+from app.web.sharing import Shelf
 
 MissionBuilder = Callable[[Scope], Awaitable[MissionView]]
 
@@ -103,6 +106,29 @@ def fragment(
     """One fragment: the same template that the page includes."""
     viewer = scope.viewer if isinstance(scope, Scope) else scope
     return _render(_frame(request), template, {"csrf_token": viewer.csrf, **context}, status)
+
+
+async def shared_fragment(
+    request: Request,
+    scope: Scope,
+    template: str,
+    name: str,
+    query: Callable[[AsyncSession], Awaitable[Any]],
+    *audience: Hashable,
+) -> HTMLResponse:
+    """A fragment that is the same for all who look, rendered once for those who ask at the same time. `query` gives
+    what the template knows as `name`; `audience` is whatever it depends on besides the deployment. Not for templates
+    with a form: those carry their own person's token."""
+    read = database(request).read
+
+    async def make() -> HTMLResponse:
+        return _render(_frame(request), template, {name: await read(query)}, 200)
+
+    shelf: Shelf = request.app.state.shelf
+    versions = await read(lambda session: versions_of(session, scope.id))
+    made: HTMLResponse = await shelf.take((scope.id, template, *audience), versions, make)
+    # Headers are added on the way out, so each answer is its own.
+    return HTMLResponse(made.body, made.status_code)
 
 
 def notice(request: Request, template: str, *, status: int, **context: Any) -> HTMLResponse:

@@ -11,6 +11,7 @@ from app.db.tables import Deployment, Operation, Person, ProbeSummary, RosterSea
 from app.deployments.commands import database_now
 from app.domain.deployments import State
 from app.domain.plan import Plan
+from app.eventlog.log import touch
 from app.overview.queries_layout import layout_of
 from tests.conftest import Web, make_scope_of
 from tests.signoffs.cast import all_vote_go
@@ -268,6 +269,7 @@ async def test_customers_are_counted_from_what_was_recorded(web: Web) -> None:
                     customers_failed=failed,
                 )
             )
+        await touch(session, web.deployment.id, ("traffic",))
 
     client = await web.client_as("operations")
     empty = (await client.get(f"/d/{web.deployment.id}/home/_customers")).text
