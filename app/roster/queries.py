@@ -75,7 +75,7 @@ def _seat_row(scope: Scope, seat: RosterSeat, person: Person, now: datetime) -> 
 
 
 def seat_key(position: str, seat: int) -> str:
-    """How a seat is named in ids: "devops-2"; "devops-0" is the form for one more deputy."""
+    """How a seat is named in ids: "devops-2"; "new-0" is the form for one more deputy."""
     return f"{position}-{seat}"
 
 

@@ -56,7 +56,8 @@ async def _change(
         if error.conflict:
             raise
         text = f"{error.reason} {error.remedy}".strip()
-        trouble, status = Trouble(queries.seat_key(form.position, form.seat), text, person), 422
+        key = queries.seat_key(form.position if form.seat else "new", form.seat)
+        trouble, status = Trouble(key, text, form.position, person), 422
     if is_htmx(request):
         return await _fragment(request, scope, trouble, status)
     if trouble is not None:

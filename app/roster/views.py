@@ -79,8 +79,10 @@ class RosterView:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a change was refused, to stand at the field of the seat it was meant for. `person` is who was chosen."""
+    """Why a change was refused, to stand at the field of the seat it was meant for. `position` and `person` are what
+    was chosen."""
 
     key: str
     text: str
+    position: str
     person: int = 0
