@@ -51,6 +51,11 @@ class StaticFiles:
             raise KeyError(f"static/{path} does not exist")
         return f"/static/{self.fingerprint}/{path}"
 
+    def served_bytes(self, path: str) -> int:
+        """The size of a file as a browser gets it, without headers."""
+        file = self._files[path]
+        return len(file.body if file.compressed is None else file.compressed)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         _, _, path = str(scope["path"]).partition("/static/")
         fingerprint, _, name = path.partition("/")
