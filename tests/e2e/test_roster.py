@@ -46,7 +46,7 @@ async def test_a_new_holder_votes_in_place_of_one_whose_go_counts_no_more(day: D
     await support.locator("#comment-monitoring").fill("I watch it now")
     await support.locator("#go-monitoring").click()
     await expect(vote).to_have_attribute("data-state", "go")
-    await expect(manager.locator("#seat-operations-1")).to_contain_text("Go/no-go")
+    await expect(manager.locator("#seat-operations-1")).to_have_attribute("data-state", "here")
     await operations.reload()
     await expect(operations.locator("h1")).to_have_text("Not found")
 
@@ -64,6 +64,7 @@ async def test_while_armed_a_deputy_gets_the_rollback_cover_at_once(day: Day, vi
     await admin.locator("#person-new-0").select_option(value)
     await admin.locator("#take-button-new-0").click()
     await expect(admin.locator("#seat-devops-3")).to_contain_text("Backend 1")
+    await expect(admin.locator("#person-new-0 option:checked")).to_have_text("Choose a person")
     await expect(backend.locator("#rollback > summary")).to_be_visible()
     await day["Backend 1"].post("/rollback")
     await day.arrived("rollback")

@@ -93,7 +93,7 @@ async def test_without_script_the_page_comes_back_and_a_refusal_stands_at_its_fi
     chair = row(refused.text, "operations-1")
     assert "Nobody was chosen" in chair
     assert 'aria-invalid="true" aria-describedby="person-operations-1-error"' in chair
-    assert re.search(r'<details class="more" id="more-operations-1" open>', chair)
+    assert re.search(r'<details class="more" id="more-operations-1-0" open>', chair)
     form = {"position": "devops", "seat": "0", "shown": "0"}
     refused = await admin.post(f"{base(web)}/take", data=form)
     assert 'id="person-new-0-error"' in refused.text
