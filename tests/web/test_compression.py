@@ -90,9 +90,7 @@ def code_of(text: str) -> list[str]:
 @pytest.mark.parametrize("path", sorted((STATIC / "js").glob("*.js")), ids=lambda path: path.stem)
 def test_a_lean_script_has_all_its_lines(path: Path) -> None:
     text = path.read_text()
-    assert all(line.count("`") % 2 == 0 for line in text.splitlines()), (
-        "a text over several lines"
-    )
+    assert all(line.count("`") % 2 == 0 for line in text.splitlines()), "a text over several lines"
     assert list(filter(None, lean_script(text).splitlines())) == code_of(text)
 
 
