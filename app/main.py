@@ -8,7 +8,6 @@ from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
@@ -35,6 +34,7 @@ from app.web.access import (
     keep_alive,
     note_presence,
 )
+from app.web.compression import CompressionMiddleware
 from app.web.rendering import Frame
 from app.web.security import SecurityMiddleware
 from app.web.sharing import Shelf
@@ -48,6 +48,7 @@ FEATURES = (
     "accounts",
     "overview",
     "deployments",
+    "roster",
     "signoffs",
     "checklists",
     "traffic",
@@ -146,6 +147,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(import_module(f"app.{feature}.routes").router)
     app.mount("/static", static)
     errors.install(app)
-    app.add_middleware(GZipMiddleware, minimum_size=500, compresslevel=5)
+    app.add_middleware(CompressionMiddleware)
     app.add_middleware(SecurityMiddleware, tls=settings.secure_cookies)
     return app

@@ -6,19 +6,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts import passwords
 from app.accounts.commands import end_sessions, normalised
 from app.db.engine import Database
-from app.db.tables import Person, RollbackGrant
+from app.db.tables import Person, RollbackGrant, RosterSeat
 from app.domain.errors import Rejected
-from app.eventlog.log import INSTALLATION, SYSTEM, Actor, Entry, append
+from app.eventlog.log import INSTALLATION, SYSTEM, Actor, Entry, append, touch
 from app.web.access import NotFound
 
 
-async def create_person(database: Database, actor: Actor, *, login: str, name: str, is_admin: bool) -> str:
+async def create_person(
+    database: Database, actor: Actor, *, login: str, name: str, is_admin: bool, phone: str = ""
+) -> str:
     """A new account; returns its first password, which is shown once and stored nowhere."""
     password = passwords.printed()
     stored = await passwords.hashed(password, once=True)
 
     async def write(session: AsyncSession) -> None:
-        person = await _insert(session, login=login, name=name, stored=stored, is_admin=is_admin)
+        person = await _insert(session, login=login, name=name, stored=stored, is_admin=is_admin, phone=phone)
         rights = ", an administrator" if is_admin else ""
         await append(session, INSTALLATION, Entry("accounts.person.created", f"{person.name} was added{rights}"), actor)
 
@@ -59,11 +61,15 @@ async def disable_person(session: AsyncSession, actor: Actor, person_id: int) ->
         raise Rejected("This is the last administrator.", remedy="Add another one first.", code="last_admin")
     person.is_disabled = True
     await end_sessions(session, person_id)
-    for deployment_id in await _revoke_grants(session, person_id):
+    revoked = await _revoke_grants(session, person_id)
+    for deployment_id in await _seated_in(session, person_id):
+        if deployment_id not in revoked:
+            await touch(session, deployment_id, ("team", "signoffs"))
+    for deployment_id in revoked:
         entry = Entry(
             "accounts.rollback_right.revoked",
             f"{person.name} may no longer roll back",
-            topics=("team", "deployment"),
+            topics=("team", "signoffs", "deployment"),
             cause="the account was disabled",
             severity="warn",
         )
@@ -78,6 +84,8 @@ async def enable_person(session: AsyncSession, actor: Actor, person_id: int) -> 
     if not person.is_disabled:
         return
     person.is_disabled = False
+    for deployment_id in await _seated_in(session, person_id):
+        await touch(session, deployment_id, ("team", "signoffs"))
     await append(session, INSTALLATION, Entry("accounts.person.enabled", f"{person.name} was enabled"), actor)
 
 
@@ -98,13 +106,15 @@ async def reset_password(database: Database, actor: Actor, person_id: int) -> st
     return password
 
 
-async def _insert(session: AsyncSession, *, login: str, name: str, stored: str, is_admin: bool) -> Person:
+async def _insert(
+    session: AsyncSession, *, login: str, name: str, stored: str, is_admin: bool, phone: str = ""
+) -> Person:
     key = normalised(login)
     taken = (await session.execute(select(Person.name).where(Person.login == key))).scalar_one_or_none()
     if taken is not None:
         raise Rejected(f"{taken} signs in with this name already.", remedy="Choose another one.", code="login_taken")
     now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
-    person = Person(login=key, name=name.strip(), password_hash=stored, is_admin=is_admin, created_at=now)
+    person = Person(login=key, name=name.strip(), password_hash=stored, is_admin=is_admin, phone=phone, created_at=now)
     session.add(person)
     await session.flush()
     return person
@@ -131,6 +141,12 @@ async def _administrators(session: AsyncSession, *, but: int = 0) -> int:
         )
     )
     return found.scalar_one()
+
+
+async def _seated_in(session: AsyncSession, person_id: int) -> list[int]:
+    """The deployments whose roster shows this person, in the order in which their topics are raised."""
+    statement = select(RosterSeat.deployment_id).where(RosterSeat.person_id == person_id).distinct()
+    return sorted(await session.scalars(statement))
 
 
 async def _revoke_grants(session: AsyncSession, person_id: int) -> list[int]:

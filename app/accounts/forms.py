@@ -11,6 +11,7 @@ Scope = Literal["read", "readings", "rollback"]
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST, strip_whitespace=False)]
 """A password as it was typed: spaces at its ends belong to it."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=120)]
+Phone = Annotated[str, StringConstraints(max_length=40, pattern=r"^[0-9+()./ -]*$")]
 Login = Annotated[str, StringConstraints(min_length=2, max_length=120, pattern=r"^[^\s/\\<>]+$")]
 
 
@@ -42,6 +43,7 @@ class NewPassword(PageForm):
 class NewPerson(PageForm):
     name: Name
     login: Login
+    phone: Phone = ""
     is_admin: bool = False
 
 

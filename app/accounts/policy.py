@@ -25,7 +25,9 @@ _TABLE = (
     Action("overview.home", ("observe",)),
     Action("deployments.view", ("observe",), token="read"),
     Action("deployments.create", ("administer",)),
-    Action("deployments.roster", ("administer",), step_up=True),
+    Action("roster.view", ("observe",)),
+    # Who leads the day replaces somebody who is ill without waiting for an administrator; nobody seats themselves.
+    Action("roster.change", ("administer", "proceed"), step_up=True),
     Action("deployments.proceed", ("proceed",), step_up=True),
     Action("deployments.arm", ("arm",), step_up=True),
     Action("deployments.hold", ("hold",)),

@@ -12,7 +12,7 @@ from app.db.tables import ApiToken, Deployment, Person, PlanVersion, RosterSeat,
 from app.domain.plan import Plan, Position
 from app.web.access import Viewer, capabilities_of, plan_of
 
-_GROUPS = ("They sign off", "They work with them", "They look on", "Runs the installation")
+_GROUPS = ("They sign off", "They work with them", "They look on", "Without a seat", "Runs the installation")
 _WORDS = {
     "proceed": "proceeds",
     "arm": "arms",
@@ -26,7 +26,7 @@ _WORDS = {
 
 
 async def seat_groups(session: AsyncSession) -> tuple[SeatGroup, ...]:
-    """The persons of the newest deployment's roster, one a seat, and those who administer."""
+    """The persons of the newest deployment's roster, one a seat, those without one, and those who administer."""
     groups: dict[str, list[SeatChoice]] = defaultdict(list)
     newest = select(func.max(Deployment.id)).scalar_subquery()
     rows = await session.execute(
@@ -43,24 +43,36 @@ async def seat_groups(session: AsyncSession) -> tuple[SeatGroup, ...]:
         plan = plan_of(version)
         group, choice = _choice(plan, plan.position(seat.position), seat, person)
         groups[group].append(choice)
-    admins = await session.scalars(
+    others = await session.scalars(
         select(Person)
-        .where(Person.is_admin, ~Person.is_disabled, Person.id.not_in([person.id for _, person, _ in seated]))
+        .where(~Person.is_disabled, Person.id.not_in([person.id for _, person, _ in seated]))
         .order_by(Person.id)
     )
-    groups[_GROUPS[3]] += [SeatChoice(p.id, "Administrator", p.name, "people, tokens, roster") for p in admins]
+    for person in others:
+        # Whoever was taken off the roster can still be chosen: one press away is where a rehearsal's people are.
+        if person.is_admin:
+            groups[_GROUPS[4]].append(SeatChoice(person.id, "Administrator", person.name, "people, tokens, roster"))
+        else:
+            groups[_GROUPS[3]].append(SeatChoice(person.id, person.name, person.name, "sees nothing until seated"))
     return tuple(SeatGroup(title, tuple(groups[title])) for title in _GROUPS if groups[title])
+
+
+def rights_in_words(plan: Plan, position: Position, *, most: int = 3) -> str:
+    """What a position may do: "signs off, arms, switches", at most so many beside the sign-off."""
+    capabilities = capabilities_of(plan, frozenset({position.key}), is_admin=False)
+    words = [word for key, word in _WORDS.items() if key in capabilities][:most]
+    return ", ".join(["signs off", *words] if "sign_off" in capabilities else words) or "reads everything"
 
 
 def _choice(plan: Plan, position: Position, seat: RosterSeat, person: Person) -> tuple[str, SeatChoice]:
     capabilities = capabilities_of(plan, frozenset({position.key}), is_admin=False)
-    words = [word for key, word in _WORDS.items() if key in capabilities]
     title = f"{position.title} {seat.seat}" if position.seats > 1 else position.title
+    if seat.is_deputy:
+        title = f"{position.title}, deputy"
+    choice = SeatChoice(person.id, title, person.name, rights_in_words(plan, position))
     if "sign_off" in capabilities:
-        return _GROUPS[0], SeatChoice(person.id, title, person.name, ", ".join(["signs off", *words[:3]]))
-    if words:
-        return _GROUPS[1], SeatChoice(person.id, title, person.name, ", ".join(words[:3]))
-    return _GROUPS[2], SeatChoice(person.id, title, person.name, "reads everything")
+        return _GROUPS[0], choice
+    return _GROUPS[1] if capabilities.intersection(_WORDS) else _GROUPS[2], choice
 
 
 async def people(session: AsyncSession, viewer: Viewer) -> PeopleView:

@@ -49,7 +49,12 @@ async def create(request: Request, viewer: Manager) -> Response:
         return await _answer(request, viewer, status=422, errors=form, values=sent)
     try:
         password = await commands.create_person(
-            database(request), _actor(viewer), login=form.login, name=form.name, is_admin=form.is_admin
+            database(request),
+            _actor(viewer),
+            login=form.login,
+            name=form.name,
+            is_admin=form.is_admin,
+            phone=form.phone,
         )
     except Rejected as refusal:
         said = f"{refusal.reason} {refusal.remedy}".strip()

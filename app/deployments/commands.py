@@ -225,20 +225,26 @@ async def grant_rollback(session: AsyncSession, deployment: Deployment, plan: Pl
     for seat, person in rows:
         if "rollback" not in capabilities_of(plan, frozenset({seat.position}), is_admin=False):
             continue
-        statement = insert(RollbackGrant).values(
-            deployment_id=deployment.id,
-            attempt=deployment.attempt,
-            person_id=person.id,
-            position=seat.position,
-            granted_at=now,
-        )
-        await session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["deployment_id", "attempt", "person_id"], set_={"revoked_at": None, "granted_at": now}
-            )
-        )
+        await grant_to(session, deployment, person.id, seat.position, now)
         names.append(person.name)
     return names
+
+
+async def grant_to(session: AsyncSession, deployment: Deployment, person_id: int, position: str, now: datetime) -> None:
+    """One person's grant for this attempt: by arming, or by taking a seat while armed."""
+    statement = insert(RollbackGrant).values(
+        deployment_id=deployment.id,
+        attempt=deployment.attempt,
+        person_id=person_id,
+        position=position,
+        granted_at=now,
+    )
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["deployment_id", "attempt", "person_id"],
+            set_={"revoked_at": None, "granted_at": now, "position": position},
+        )
+    )
 
 
 async def disarm(session: AsyncSession, deployment: Deployment, now: datetime) -> None:

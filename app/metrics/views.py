@@ -61,8 +61,9 @@ class MetricRow:
 
     @property
     def samples(self) -> str:
-        """How many requests stand behind BLUE's and GREEN's value; empty for metrics that are not of requests."""
-        return f"n {self.blue.samples:,} | {self.green.samples:,}" if self.metric.minimum_samples else ""
+        """How many requests stand behind BLUE's and GREEN's value; empty for metrics that are not of requests. Never
+        broken over two lines."""
+        return f"n\u00a0{self.blue.samples:,}\u00a0|\u00a0{self.green.samples:,}" if self.metric.minimum_samples else ""
 
     @property
     def statistic(self) -> str:

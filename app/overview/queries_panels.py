@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checklists.queries import one_list, production_checklist
 from app.checklists.views import ChecklistView
-from app.db.tables import Deployment, Operation, Person, ProbeSummary, RosterSeat, TargetState
+from app.db.tables import Deployment, Operation, ProbeSummary, TargetState
 from app.domain.plan import Plan
 from app.eventlog.log import versions_of
 from app.overview.mission import FRESH, traffic_of
@@ -18,11 +18,11 @@ from app.overview.views import (
     DutyGroup,
     LatestPanel,
     ReachPanel,
-    SeatRow,
     StripPanel,
     TeamPanel,
     TrafficPanel,
 )
+from app.roster.queries import seat_rows
 from app.timeline.queries import newest
 from app.traffic.queries import latest_operation, operation_view
 from app.traffic.queries_page import ground_of, live_view
@@ -31,13 +31,9 @@ from app.web.figures import age, took
 
 NEWEST = 8
 LATELY = timedelta(minutes=5)
-HERE = timedelta(seconds=60)
-"""Who asked for nothing for longer is away."""
 
 _TALK = ("slack", "zoom", "place", "email")
 _TITLES = {Stage.BEFORE: "Before the deployment", Stage.DURING: "During", Stage.AFTER: "After"}
-_PAGES = {"board": "Go/no-go", "switch": "Switch", "wall": "Wall", "metrics": "Metrics", "timeline": "Timeline"}
-_PAGES |= {"checklists": "Checklists", "plan": "Plan", "range": "Range", "home": "Home"}
 
 
 async def own_checklist(session: AsyncSession, scope: Scope) -> ChecklistView | None:
@@ -173,36 +169,8 @@ async def _probes(session: AsyncSession, target: str, now: datetime) -> tuple[in
 async def team(session: AsyncSession, scope: Scope, now: datetime) -> TeamPanel:
     """Every seat of the roster in the plan's order, its holder, and when that one was last seen."""
     versions = await versions_of(session, scope.id)
-    order = {position.key: number for number, position in enumerate(scope.plan.positions)}
-    statement = (
-        select(RosterSeat, Person)
-        .join(Person, Person.id == RosterSeat.person_id)
-        .where(RosterSeat.deployment_id == scope.id)
-        .execution_options(populate_existing=True)
-    )
-    found = [(seat, person) for seat, person in await session.execute(statement)]
-    rows = sorted(found, key=lambda row: (order.get(row[0].position, len(order)), row[0].is_deputy, row[0].seat))
-    return TeamPanel(
-        f"/d/{scope.id}/home/_team", tuple(_seat(scope, seat, who, now) for seat, who in rows), now, versions
-    )
-
-
-def _seat(scope: Scope, seat: RosterSeat, person: Person, now: datetime) -> SeatRow:
-    position = next((p for p in scope.plan.positions if p.key == seat.position), None)
-    title = position.title if position else seat.position
-    if position and position.seats > 1:
-        title = f"{title} {seat.seat}"
-    return SeatRow(
-        key=f"{seat.position}-{seat.seat}",
-        title=title,
-        name=person.name if person.name != title else "",
-        phone=person.phone,
-        is_you=person.id == scope.viewer.person_id,
-        is_deputy=seat.is_deputy,
-        is_here=seat.seen_at is not None and now - seat.seen_at <= HERE,
-        seen_at=seat.seen_at,
-        page=_PAGES.get(seat.seen_page, ""),
-    )
+    rows = await seat_rows(session, scope, now)
+    return TeamPanel(f"/d/{scope.id}/home/_team", f"/d/{scope.id}/roster", rows, now, versions)
 
 
 async def latest(session: AsyncSession, scope: Scope) -> LatestPanel:

@@ -12,6 +12,7 @@ from app.domain.operations import State as Progress
 from app.domain.plan import Channel, Contact, Plan
 from app.domain.signoffs import Gate
 from app.metrics.views import MetricsPanel
+from app.roster.views import SeatRow
 from app.signoffs.views import GateView, VotesView
 from app.timeline.views import Line
 from app.traffic.views import CriteriaView, StripView
@@ -146,23 +147,9 @@ class CustomersPanel:
 
 
 @dataclass(frozen=True, slots=True)
-class SeatRow:
-    """One seat of the roster. `is_here`: seen within a minute; `page` is the page last looked at, in words."""
-
-    key: str
-    title: str
-    name: str
-    phone: str
-    is_you: bool
-    is_deputy: bool
-    is_here: bool
-    seen_at: datetime | None
-    page: str
-
-
-@dataclass(frozen=True, slots=True)
 class TeamPanel:
     url: str
+    roster_url: str
     rows: tuple[SeatRow, ...]
     now: datetime
     versions: Mapping[str, int]

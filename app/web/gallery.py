@@ -264,6 +264,23 @@ EVENTS = (
 )
 
 
+_EMPTY_CHAIR = {"title": "", "name": "", "note": "", "phone": "", "seen": "", "you": False, "deputy": False}
+
+
+def _chair(state: str, **more: Any) -> dict[str, Any]:
+    return {**_EMPTY_CHAIR, "state": state, **more}
+
+
+_DANA = _chair("here", name="Dana Ortiz", title="DevOps 1", note="dana@example.org", seen="Switch", you=True)
+_EMRE = _chair("away", name="Emre Kaya", note="emre", phone="+1 555 0100", seen="12 min ago", deputy=True)
+_OLU = _chair("disabled", name="Olu Ade", note="olu@example.org")
+POSITIONS = (
+    ("devops", "DevOps", "arms, switches, rolls back", (_DANA, _chair("empty", title="DevOps 2"), _EMRE)),
+    ("security", "Security officer", "signs off, writes notes", (_chair("needed"),)),
+    ("operations", "Operations", "signs off, ticks checklists", (_OLU,)),
+)
+
+
 def context(theme: str = "system", direction: str = "ltr") -> dict[str, Any]:
     """What gallery.html needs. `theme` and `direction` come from the query, so that each can be looked at alone."""
     page = PageView(
@@ -277,7 +294,7 @@ def context(theme: str = "system", direction: str = "ltr") -> dict[str, Any]:
     samples = {
         name.lower(): value
         for name, value in globals().items()
-        if name.isupper() and name not in {"TABS", "NOW", "ZONE", "MISSION"}
+        if name.isupper() and name[0] != "_" and name not in {"TABS", "NOW", "ZONE", "MISSION"}
     }
     return {
         "page": page,

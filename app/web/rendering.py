@@ -24,6 +24,7 @@ _TABS = (
     ("wall", "Wall", "/wall", "wall", True),
     ("timeline", "Timeline", "/timeline", "list", True),
     ("checklists", "Checklists", "/checklists", "list", False),
+    ("roster", "Roster", "/roster", "person", False),
     ("plan", "Plan", "/plan", "plan", False),
 )
 

@@ -67,7 +67,9 @@ function answered(event) {
   const form = event.detail.ctx.sourceElement;
   if (!(form instanceof HTMLFormElement)) return;
   const key = form.elements.namedItem("_key");
-  if (key && event.detail.ctx.response.status < 500) key.value = freshKey();
+  const { status } = event.detail.ctx.response;
+  if (status === 200 && "reset" in form.dataset) form.reset();
+  if (key && status < 500) key.value = freshKey();
 }
 
 /** The form went away with its answer, or was folded away: the focus stays in its row, else at the panel's heading. */

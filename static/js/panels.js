@@ -28,7 +28,8 @@ export function refresh() {
   for (const panel of behind()) {
     if (performance.now() - (busy.get(panel.id) ?? -ANSWER_MS) < ANSWER_MS || isHeld(panel) || (tries.get(panel.id) ?? 0) >= QUICK_TRIES) continue;
     busy.set(panel.id, performance.now());
-    htmx.trigger(panel, "refresh");
+    // Not bubbling: a panel inside another one (#home) must not make that one fetch itself as well.
+    htmx.trigger(panel, "refresh", {}, false);
   }
 }
 

@@ -47,7 +47,7 @@ function watch() {
   askedAt = now;
   tries += 1;
   for (const panel of document.querySelectorAll('[data-topic~="metrics"][hx-get]')) {
-    if (!isInUse(panel)) htmx.trigger(panel, "refresh");
+    if (!isInUse(panel)) htmx.trigger(panel, "refresh", {}, false);
   }
 }
 
@@ -59,7 +59,7 @@ function repeat() {
     if (!drawnAt.has(panel.id)) drawnAt.set(panel.id, now);
     if (now - drawnAt.get(panel.id) < Number(panel.dataset.every) * 1_000 || isInUse(panel)) continue;
     drawnAt.set(panel.id, now);
-    htmx.trigger(panel, "refresh");
+    htmx.trigger(panel, "refresh", {}, false);
   }
 }
 
