@@ -17,11 +17,12 @@ from app.ports.customers import Customers
 from app.ports.metrics import MetricsSource
 from app.ports.probe import Prober
 from app.ports.traffic import TrafficTarget
-from app.providers.agent_balancer import AgentBalancer, SideAddress
+from app.providers.agent_balancer import AgentBalancer
 from app.providers.clock import SystemClock
 from app.providers.http_probe import HttpProber
 from app.providers.prometheus_text import PrometheusText
 from app.providers.range_customers import RangeCustomers
+from app.providers.side_address import SideAddress
 
 
 class _Node(BaseModel):

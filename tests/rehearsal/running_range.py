@@ -12,8 +12,9 @@ import httpx
 
 from app.domain.plan import Identity
 from app.domain.sides import Side
-from app.providers.agent_balancer import AgentBalancer, SideAddress
+from app.providers.agent_balancer import AgentBalancer
 from app.providers.http_probe import HttpProber
+from app.providers.side_address import SideAddress
 from app.rehearsal.child import Child
 from app.rehearsal.ports import Ports, Reservation
 from app.rehearsal.range import AGENT_KEY, CONTROL_KEY
