@@ -122,7 +122,26 @@ async def test_a_newer_writer_in_the_middle_of_a_write_stops_it(
 
     with pytest.raises(StaleEpoch):
         await target.write(Weights(0, 100), epoch=older, fence=overtaken)
+    assert (await target.read()).weights == Weights(60, 40), "the newer one's weights were put back"
     await elsewhere.aclose()
+
+
+async def test_two_hosts_at_once_leave_the_newest_and_never_nothing(
+    place: Ground, first: Haproxy, second: Haproxy, epochs: Iterator[int]
+) -> None:
+    """No lock between them. Without the mark, some of these ended with both sides at weight 0."""
+    hosts = [place.target(first, second, state=f"host {number}") for number in (1, 2)]
+    for _ in range(100):
+        older, newer = next(epochs), next(epochs)
+        writes = [
+            hosts[0].write(Weights(0, 100), epoch=older, fence=no_fence),
+            hosts[1].write(Weights(100, 0), epoch=newer, fence=no_fence),
+        ]
+        results = await asyncio.gather(*writes, return_exceptions=True)
+        assert isinstance(results[1], tuple), results[1]
+        assert (await hosts[0].read()).weights == Weights(100, 0)
+    for host in hosts:
+        await host.aclose()
 
 
 async def test_a_frozen_writer_does_not_hold_up_a_rollback(

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from app.ports.traffic import ProviderError
+from app.providers.haproxy.mark import Mark
 
 NO_VARIABLE = "Variable not found."
 FOR_GOOD = ("No such", "Permission denied", "static LB algorithm", "Unknown command", "experimental mode", "Absolute")
@@ -58,13 +59,13 @@ def is_for_good(refused: str) -> bool:
     return any(part in refused for part in FOR_GOOD)
 
 
-def epoch(answer: str, variable: str) -> int:
-    """The value of `get var`; 0 where it is not set. Raises ProviderError."""
+def mark(answer: str, variable: str) -> Mark:
+    """From the answer to `get var`; of epoch 0 where it is not set. Raises ProviderError."""
     found = re.search(rf"^{re.escape(variable)}: type=sint value=<(\d+)>$", answer, re.MULTILINE)
     if found:
-        return int(found[1])
+        return Mark.of(int(found[1]))
     if NO_VARIABLE in answer:
-        return 0
+        return Mark()
     raise ProviderError(f"HAProxy did not tell {variable}: {_start(answer)}", permanent=is_for_good(answer))
 
 

@@ -61,7 +61,7 @@ class HaproxyBalancer:
         async with self._deadline():
             states = await asyncio.gather(*(ask_state(self._farm, instance) for instance in self._farm.instances))
         routes = [_weights_on(route, state) for state in states for route in routes_of(self._farm, state)]
-        epoch = max(self._turns.newest, *(state.epoch for state in states))
+        epoch = max(self._turns.newest, *(state.mark.epoch for state in states))
         return TargetReading(tuple(routes), epoch, configuration(self._farm, states))
 
     async def write(self, weights: Weights, *, epoch: int, fence: Fence) -> tuple[RouteOutcome, ...]:

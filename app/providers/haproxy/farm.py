@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.domain.sides import Side, Weights
+from app.providers.haproxy.mark import Mark
 from app.providers.haproxy.shares import scale_of, spread
 
 NAME = r"[A-Za-z0-9_.:-]+"
@@ -26,10 +27,10 @@ class Backend:
     name: str
     servers: Mapping[Side, tuple[str, ...]]
 
-    def commands(self, side: Side, percent: int) -> str:
-        """One line that gives the side's servers their part of `percent`."""
+    def commands(self, side: Side, weights: Weights) -> str:
+        """One line that gives the side's servers their part."""
         scale = scale_of(len(self.servers[Side.BLUE]), len(self.servers[Side.GREEN]))
-        parts = spread(percent, len(self.servers[side]), scale)
+        parts = spread(weights.of(side), len(self.servers[side]), scale)
         pairs = zip(self.servers[side], parts, strict=True)
         return "; ".join(f"set server {self.name}/{server} weight {weight}" for server, weight in pairs)
 
@@ -62,12 +63,12 @@ class Farm:
         self.variable = "proc.gonogo_" + re.sub(r"[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):02x}", target)
 
     @property
-    def ask_epoch(self) -> str:
+    def ask_mark(self) -> str:
         return f"get var {self.variable}"
 
-    def raise_epoch(self, epoch: int) -> str:
+    def leave(self, mark: Mark) -> str:
         """HAProxy compares and sets in one step: only where its own is smaller, or where it has none (`iflt`)."""
-        return f"experimental-mode on; set var proc.gonogo_asked expr int({epoch}),set-var({self.variable},iflt)"
+        return f"experimental-mode on; set var proc.gonogo_asked expr int({int(mark)}),set-var({self.variable},iflt)"
 
 
 def gains(before: Weights | None, after: Weights) -> Side:

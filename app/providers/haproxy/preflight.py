@@ -42,7 +42,7 @@ async def _inspect_instance(farm: Farm, instance: Instance) -> list[Finding]:
         told = await _ask_all(farm, instance)
     except ProviderError as problem:
         return [Finding("runtime", title, False if problem.permanent else None, problem.message, remedy)]
-    found = [Finding("runtime", title, True, f"{len(told.state.servers)} servers, epoch {told.state.epoch}")]
+    found = [Finding("runtime", title, True, f"{len(told.state.servers)} servers, epoch {told.state.mark.epoch}")]
     found.append(_rights(instance, told))
     for backend in farm.backends:
         place = f"{instance.name}/{backend.name}"

@@ -1,4 +1,4 @@
-"""What one HAProxy says of a target: its epoch, and the servers of the target's backends with their weights."""
+"""What one HAProxy says of a target: its mark, and the servers of the target's backends with their weights."""
 
 import hashlib
 import json
@@ -9,8 +9,11 @@ from app.domain.sides import Side, Weights
 from app.ports.traffic import ProviderError
 from app.providers.haproxy import answers
 from app.providers.haproxy.farm import Backend, Farm, Instance, Route
+from app.providers.haproxy.mark import Mark
 from app.providers.haproxy.runtime import ask
 from app.providers.haproxy.shares import weights_of
+
+ASK_SERVERS = "show servers state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class InstanceState:
     """`servers` are all of the target's backends, also those that belong to neither side."""
 
     instance: Instance
-    epoch: int
+    mark: Mark
     servers: tuple[answers.Server, ...]
 
     def weights(self, backend: Backend) -> Weights | None:
@@ -33,14 +36,28 @@ class InstanceState:
         return tuple("/".join(pair) for pair in named if pair not in there)
 
 
-async def ask_state(farm: Farm, instance: Instance, *, claiming: int | None = None) -> InstanceState:
-    """After raising the epoch to `claiming`, if that is given. Raises ProviderError, also when a server of the binding
-    is not there."""
-    claim = "" if claiming is None else f"{farm.raise_epoch(claiming)}; "
-    answer = await ask(instance.address, f"{claim}{farm.ask_epoch}; show servers state")
+async def ask_state(farm: Farm, instance: Instance, before: str = "") -> InstanceState:
+    """After the commands `before`, which change no weight. Raises ProviderError, also when a server of the binding is
+    not there."""
+    asked = filter(None, (before, farm.ask_mark, ASK_SERVERS))
+    return _state(farm, instance, await ask(instance.address, "; ".join(asked)))
+
+
+async def set_weights(farm: Farm, instance: Instance, commands: str) -> InstanceState:
+    """What there is after it. The mark is asked last, since a newer writer of another host may have come between.
+    Raises ProviderError with HAProxy's own words for what it refused."""
+    asked = f"{commands}; {farm.ask_mark}; {ASK_SERVERS}"
+    answer = await ask(instance.address, asked, changes=True)
+    said = answers.refusal(answer.partition(f"{farm.variable}:")[0].partition(answers.NO_VARIABLE)[0])
+    if said:
+        raise ProviderError(said, permanent=answers.is_for_good(said))
+    return _state(farm, instance, answer)
+
+
+def _state(farm: Farm, instance: Instance, answer: str) -> InstanceState:
     ours = {backend.name for backend in farm.backends}
     servers = tuple(server for server in answers.servers(answer) if server.backend in ours)
-    state = InstanceState(instance, answers.epoch(answer, farm.variable), servers)
+    state = InstanceState(instance, answers.mark(answer, farm.variable), servers)
     if missing := state.missing(farm.backends):
         raise ProviderError(f"{instance.name} has no server {answers.names(missing)}", permanent=True)
     return state

@@ -7,10 +7,12 @@ from typing import Literal
 from app.domain.sides import Weights
 from app.ports.traffic import Fence, ProviderError, RouteOutcome, StaleEpoch
 from app.providers.exchange import WHOLE
-from app.providers.haproxy import answers
 from app.providers.haproxy.farm import Farm, Instance, Route, gains
-from app.providers.haproxy.runtime import ask
-from app.providers.haproxy.state import InstanceState, ask_state, routes_of
+from app.providers.haproxy.mark import Mark
+from app.providers.haproxy.state import InstanceState, ask_state, routes_of, set_weights
+
+ROUNDS = 5
+"""How often a route is set again when others write to it at the same time."""
 
 
 class Writing:
@@ -37,9 +39,9 @@ class Writing:
         return self._settled()
 
     async def _claim(self) -> list[InstanceState]:
-        """Those instances that carry our epoch now. Raises StaleEpoch if one carries a newer one. Where it fails, it
-        does not matter whether the epoch was raised: no weight was touched."""
-        asked = [ask_state(self._farm, instance, claiming=self._epoch) for instance in self._farm.instances]
+        """Those instances that carry our mark now. Raises StaleEpoch if one carries a newer epoch. Where it fails, it
+        does not matter whether the mark was left: no weight was touched."""
+        asked = [self._claim_one(instance) for instance in self._farm.instances]
         found = await asyncio.gather(*asked, return_exceptions=True)
         claimed: list[InstanceState] = []
         for instance, result in zip(self._farm.instances, found, strict=True):
@@ -47,41 +49,58 @@ class Writing:
                 self._fail(instance, result)
             elif isinstance(result, BaseException):
                 raise result
-            elif result.epoch > self._epoch:
-                raise StaleEpoch(self._epoch, result.epoch)
-            elif result.epoch < self._epoch:
-                refusal = f"{instance.name} did not take epoch {self._epoch}: its socket needs level admin"
-                self._fail(instance, ProviderError(refusal, permanent=True))
             else:
                 claimed.append(result)
         return claimed
 
-    async def _set(self, route: Route, state: InstanceState) -> None:
-        first = gains(state.weights(route.backend), self._weights)
-        for side in (first, first.other):
-            await self._fence()
-            self._note(route, "unknown", "no answer in time")
-            try:
-                await self._send(route, route.backend.commands(side, self._weights.of(side)))
-            except ProviderError as problem:
-                # With one side written and the other not, the route is not as it was: somebody must read it.
-                is_as_it_was = side is first and not problem.unknown_outcome
-                self._note(route, "refused" if is_as_it_was else "unknown", problem.message)
-                self._problems.append(problem)
-                return
-        self._note(route, "applied", str(self._weights))
+    async def _claim_one(self, instance: Instance) -> InstanceState:
+        seen = await ask_state(self._farm, instance)
+        self._not_newer(seen.mark)
+        ours = seen.mark.followed_by(self._epoch, self._weights)
+        state = await ask_state(self._farm, instance, self._farm.leave(ours))
+        self._not_newer(state.mark)
+        if state.mark < ours:
+            refusal = f"{instance.name} did not take epoch {self._epoch}: its socket needs level admin"
+            raise ProviderError(refusal, permanent=True)
+        return state
 
-    async def _send(self, route: Route, commands: str) -> None:
-        """Raises ProviderError, and StaleEpoch: the epoch is asked after the weights, since a newer writer of another
-        host may have come between."""
-        variable = self._farm.variable
-        answer = await ask(route.instance.address, f"{commands}; {self._farm.ask_epoch}", changes=True)
-        newest = answers.epoch(answer, variable)
-        if newest > self._epoch:
-            raise StaleEpoch(self._epoch, newest)
-        rest = "\n".join(line for line in answer.splitlines() if not line.startswith(f"{variable}:"))
-        if said := answers.refusal(rest):
-            raise ProviderError(said, permanent=answers.is_for_good(said))
+    async def _set(self, route: Route, state: InstanceState) -> None:
+        """Until the route holds what its mark says: ours, or, when we were overtaken after our weights went out, those
+        of whoever overtook us."""
+        is_touched = False
+        try:
+            for _ in range(ROUNDS):
+                is_ours = state.mark.epoch == self._epoch
+                first = gains(state.weights(route.backend), state.mark.weights)
+                if is_ours:
+                    await self._fence()
+                self._note(route, "unknown", "no answer in time")
+                await set_weights(self._farm, route.instance, route.backend.commands(first, state.mark.weights))
+                is_touched = True
+                if is_ours:
+                    await self._fence()
+                # The side that gains once more, after the one that loses: whatever other writer's commands come
+                # between these, they cannot leave both sides empty.
+                both = [route.backend.commands(side, state.mark.weights) for side in (first.other, first)]
+                state = await set_weights(self._farm, route.instance, "; ".join(both))
+                if state.mark.epoch < self._epoch:
+                    raise ProviderError("HAProxy forgot the epoch meanwhile: was it restarted?", unknown_outcome=True)
+                if state.weights(route.backend) == state.mark.weights:
+                    break
+            self._not_newer(state.mark)
+        except ProviderError as problem:
+            # With one side written and the other not, the route is not as it was: somebody must read it.
+            self._note(route, "unknown" if is_touched or problem.unknown_outcome else "refused", problem.message)
+            self._problems.append(problem)
+            return
+        if state.weights(route.backend) == self._weights:
+            self._note(route, "applied", str(self._weights))
+        else:
+            self._note(route, "unknown", f"others write at the same time: {state.weights(route.backend)}")
+
+    def _not_newer(self, mark: Mark) -> None:
+        if mark.epoch > self._epoch:
+            raise StaleEpoch(self._epoch, mark.epoch)
 
     def _note(self, route: Route, outcome: Literal["applied", "refused", "unknown"], detail: str) -> None:
         self._lines[route.name] = RouteOutcome(route.name, outcome, detail)
