@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from app.ports.traffic import ProviderError, StaleEpoch
+from app.ports.traffic import Finding, ProviderError, StaleEpoch
 
 LOOK_FIRST = 0.002
 LOOK_LAST = 0.02
@@ -67,6 +67,18 @@ class Turns:
     def newest(self) -> int:
         """The newest epoch kept; 0 before the first. Raises ProviderError."""
         return read_epoch(self.file)
+
+    def finding(self) -> Finding:
+        """For a pre-flight: can the epoch be kept? Changes nothing."""
+        title = f"The epoch can be kept in {self.folder}"
+        try:
+            newest = self.newest
+        except ProviderError as problem:
+            return Finding("state_folder", title, False, problem.message, "Mend or remove that file.")
+        place = self.folder if self.folder.exists() else self.folder.parent
+        if not os.access(place, os.W_OK | os.X_OK):
+            return Finding("state_folder", title, False, "not writable", "Let the workers' user write there.")
+        return Finding("state_folder", title, True, f"epoch {newest}")
 
     @contextlib.asynccontextmanager
     async def next(self) -> AsyncIterator[Turn]:

@@ -1,7 +1,6 @@
 """What must be true of a farm before a switch may be armed, asked with commands that change nothing."""
 
 import asyncio
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,7 +31,7 @@ class Told:
 async def inspect(farm: Farm, turns: Turns) -> tuple[Finding, ...]:
     """Never raises ProviderError."""
     told = await asyncio.gather(*(_inspect_instance(farm, instance) for instance in farm.instances))
-    return (*(finding for findings in told for finding in findings), _turns(turns))
+    return (*(finding for findings in told for finding in findings), turns.finding())
 
 
 async def _inspect_instance(farm: Farm, instance: Instance) -> list[Finding]:
@@ -144,16 +143,3 @@ def _checks(place: str, backend: Backend, lines: Sequence[answers.Line]) -> Find
         remedy = "Add `option httpchk` to the backend and `check` to its servers: without it no side is ever healthy."
         return Finding("checks", title, False, f"no check: {answers.names(unchecked)}", remedy)
     return Finding("checks", title, True, f"{len(ours)} checked")
-
-
-def _turns(turns: Turns) -> Finding:
-    """Both are files in a folder of this host; workers of other hosts have their own."""
-    title = f"The epoch can be kept in {turns.folder}"
-    try:
-        newest = turns.newest
-    except ProviderError as problem:
-        return Finding("state_folder", title, False, problem.message, "Mend or remove that file.")
-    place = turns.folder if turns.folder.exists() else turns.folder.parent
-    if not os.access(place, os.W_OK | os.X_OK):
-        return Finding("state_folder", title, False, "not writable", "Let the workers' user write there.")
-    return Finding("state_folder", title, True, f"epoch {newest}")
