@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 FAULT ?=
-DRILL = $(if $(FAULT),--fault $(FAULT),)
+TARGET ?=
+DRILL = $(if $(FAULT),--fault $(FAULT),) $(if $(TARGET),--target $(TARGET),)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench drill lock clean environment environment-dev
@@ -27,7 +28,7 @@ lint: environment-dev ## Check style, types, the house's floors and the vendored
 bench: environment-dev ## Measure the switch, the rollback, the live updates and the pages
 	@"$(BIN)/python" -m tests.bench $(ARGS)
 
-drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-slow, green-dead, worker-kill, postgres-restart)
+drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-slow, green-dead, worker-kill, postgres-restart; TARGET=haproxy)
 	@exec setpriv --pdeathsig TERM -- "$(BIN)/gonogo" drill $(DRILL) $(ARGS)
 
 lock: environment-dev ## Lock the dependencies again, with hashes (needs uv: pip install uv)
