@@ -25,7 +25,7 @@ lint: environment-dev ## Check style, types, the house's floors and the vendored
 	@"$(BIN)/lint-imports"
 	@"$(BIN)/python" .ci/vendor.py --check
 
-bench: environment-dev ## Measure the switch, the rollback, the live updates and the pages
+bench: environment-dev ## Measure the switch, the rollback, the live updates, the pages and each provider
 	@"$(BIN)/python" -m tests.bench $(ARGS)
 
 drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-slow, green-dead, worker-kill, postgres-restart; TARGET=haproxy)

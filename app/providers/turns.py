@@ -27,8 +27,16 @@ log = structlog.get_logger()
 class Turn:
     """What a writer may do while it is its turn."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, wanted: Path) -> None:
         self._file = file
+        self._wanted = wanted
+
+    def newer_waiting(self, epoch: int) -> int | None:
+        """The epoch of a newer writer who waits for the turn, also in another process."""
+        with contextlib.suppress(ProviderError):
+            if (wanted := read_epoch(self._wanted)) > epoch:
+                return wanted
+        return None
 
     def check(self, epoch: int) -> None:
         """Raises StaleEpoch if the file holds a newer one."""
@@ -41,13 +49,8 @@ class Turn:
         self.check(epoch)
         if epoch == read_epoch(self._file):
             return
-        fresh = self._file.with_name(f"{self._file.name}.{os.getpid()}")
         try:
-            with fresh.open("w") as stream:
-                stream.write(f"{epoch}\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-            fresh.replace(self._file)
+            _replace(self._file, epoch, is_durable=True)
         except OSError as problem:
             log.warning("epoch.not_kept", file=str(self._file), error=str(problem))
 
@@ -60,6 +63,7 @@ class Turns:
         name = re.sub(r"[^A-Za-z0-9-]", lambda found: f"_{ord(found[0]):02x}", target)
         self.file = folder / f"{name}.epoch"
         self._lock_file = folder / f"{name}.lock"
+        self._wanted = folder / f"{name}.wanted"
         self._patience = patience
         self._here = asyncio.Lock()
 
@@ -81,8 +85,9 @@ class Turns:
         return Finding("state_folder", title, True, f"epoch {newest}")
 
     @contextlib.asynccontextmanager
-    async def next(self) -> AsyncIterator[Turn]:
-        """Wait for the turn; at most `patience` seconds, then without it."""
+    async def next(self, epoch: int) -> AsyncIterator[Turn]:
+        """Wait for the turn to write with `epoch`; at most `patience` seconds, then without it."""
+        self._announce(epoch)
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._patience
         async with contextlib.AsyncExitStack() as stack:
@@ -91,7 +96,14 @@ class Turns:
                     await self._here.acquire()
                 stack.callback(self._here.release)
             await self._lock(stack, give_up)
-            yield Turn(self.file)
+            yield Turn(self.file, self._wanted)
+
+    def _announce(self, epoch: int) -> None:
+        """So that an older writer whose turn is long can give it up."""
+        with contextlib.suppress(OSError, ProviderError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if epoch > read_epoch(self._wanted):
+                _replace(self._wanted, epoch)
 
     async def _lock(self, stack: contextlib.AsyncExitStack, give_up: float) -> None:
         """Looks again and again: waiting in the kernel would need a thread that cannot be called off."""
@@ -119,6 +131,16 @@ def read_epoch(file: Path) -> int:
         return 0
     except (OSError, ValueError) as problem:
         raise ProviderError(f"{file} does not tell the newest epoch: {problem}", permanent=True) from problem
+
+
+def _replace(file: Path, epoch: int, *, is_durable: bool = False) -> None:
+    fresh = file.with_name(f"{file.name}.{os.getpid()}")
+    with fresh.open("w") as stream:
+        stream.write(f"{epoch}\n")
+        if is_durable:
+            stream.flush()
+            os.fsync(stream.fileno())
+    fresh.replace(file)
 
 
 def _locked(descriptor: int) -> bool:

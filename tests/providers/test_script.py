@@ -247,6 +247,22 @@ async def test_a_hanging_script_ends_with_its_whole_tree(make: Make, tmp_path: P
     assert sleepers() == []
 
 
+async def test_a_rollback_does_not_wait_for_a_hanging_switch(make: Make, tmp_path: Path) -> None:
+    hanging, other_worker = make(script(tmp_path, HYDRA + "sleep 7311"), set_within=30), make()
+    switch = asyncio.create_task(hanging.write(Weights(0, 100), epoch=1, fence=no_fence))
+    async with asyncio.timeout(20):
+        while not sleepers():
+            await asyncio.sleep(0.05)
+    began = time.monotonic()
+    await other_worker.write(Weights(100, 0), epoch=2, fence=no_fence)
+    assert time.monotonic() - began < 6
+    with pytest.raises(StaleEpoch) as overtaken:
+        await switch
+    assert overtaken.value.newest == 2
+    assert sleepers() == [], "nothing of the switch may come late"
+    assert (await other_worker.read()).weights == Weights(100, 0)
+
+
 async def test_what_a_script_leaves_behind_is_ended(tmp_path: Path) -> None:
     ran = await run([script(tmp_path, HYDRA)], within=5, around=Surroundings(tmp_path))
     assert (ran.how, ran.code, ran.out, ran.survivors) == ("ended", 0, "started\n", 0)

@@ -24,7 +24,7 @@ async def test_one_at_a_time(tmp_path: Path) -> None:
 
     async def work(turns: Turns) -> None:
         nonlocal inside, most
-        async with turns.next():
+        async with turns.next(1):
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0.002)
@@ -38,7 +38,7 @@ async def test_one_at_a_time(tmp_path: Path) -> None:
 async def test_the_newest_epoch_is_kept_and_an_older_one_refused(tmp_path: Path) -> None:
     turns = Turns(tmp_path, "production", 1)
     assert turns.newest == 0
-    async with turns.next() as turn:
+    async with turns.next(7) as turn:
         turn.keep(7)
         turn.keep(7)
         with pytest.raises(StaleEpoch):
@@ -58,7 +58,7 @@ async def test_a_process_that_holds_the_lock_is_waited_for_but_not_for_ever(
     assert holder.stdout is not None
     await holder.stdout.readline()
     began = time.monotonic()
-    async with Turns(tmp_path, "production", 1).next():
+    async with Turns(tmp_path, "production", 1).next(1):
         waited = time.monotonic() - began
     if holder.returncode is None:
         holder.kill()
@@ -71,13 +71,23 @@ async def test_a_folder_that_takes_no_files_does_not_stop_a_write(tmp_path: Path
     turns = Turns(tmp_path / "file" / "below", "production", 1)
     with pytest.raises(ProviderError):
         assert turns.newest
-    async with turns.next():
+    async with turns.next(1):
         pass
 
 
 async def test_an_epoch_that_cannot_be_read_is_not_an_old_one(tmp_path: Path) -> None:
     (tmp_path / "production.epoch").write_text("seven")
     turns = Turns(tmp_path, "production", 1)
-    async with turns.next() as turn:
+    async with turns.next(7) as turn:
         with pytest.raises(ProviderError):
             turn.check(8)
+
+
+async def test_a_newer_writer_who_waits_is_known_to_the_older_one(tmp_path: Path) -> None:
+    here, elsewhere = Turns(tmp_path, "production", 0.2), Turns(tmp_path, "production", 0.2)
+    async with here.next(4) as turn:
+        assert turn.newer_waiting(4) is None
+        async with elsewhere.next(5):
+            assert turn.newer_waiting(4) == 5
+        async with elsewhere.next(3):
+            assert turn.newer_waiting(4) == 5

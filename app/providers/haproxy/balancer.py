@@ -65,7 +65,7 @@ class HaproxyBalancer:
         return TargetReading(tuple(routes), epoch, configuration(self._farm, states))
 
     async def write(self, weights: Weights, *, epoch: int, fence: Fence) -> tuple[RouteOutcome, ...]:
-        async with self._turns.next() as turn:
+        async with self._turns.next(epoch) as turn:
             turn.check(epoch)
             await fence()
             turn.keep(epoch)

@@ -1,5 +1,6 @@
 """ports.traffic for a team's own commands: one reads the weights, one sets them, one may verify."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -28,8 +29,10 @@ from app.providers.exchange import TIMEOUT
 from app.providers.script import answers
 from app.providers.script.running import BARE, ENDING, Ran, Surroundings, run
 from app.providers.side_address import BY_DIGEST, SideAddress, ask_side
-from app.providers.turns import Turns
+from app.providers.turns import Turn, Turns
 
+LOOK_EVERY = 0.05
+"""Seconds between two looks for a newer operation while a script runs."""
 HASHED = 1024 * 1024
 """Bytes of a program's file that are part of the configuration."""
 
@@ -84,19 +87,20 @@ class ScriptBalancer:
         return TargetReading(found.weights(), epoch, self._configuration(found.configuration))
 
     async def write(self, weights: Weights, *, epoch: int, fence: Fence) -> tuple[RouteOutcome, ...]:
-        """The script sets all its routes in one run, so there is one effect and one fence."""
+        """The script sets all its routes in one run, so there is one effect and one fence. A newer operation of this
+        host does not wait for it: the run is ended with its whole tree, so that nothing of it comes late."""
         if not self._routes:
             await self.read()
-        async with self._turns.next() as turn:
+        async with self._turns.next(epoch) as turn:
             turn.check(epoch)
             await fence()
             turn.keep(epoch)
-            await self._set(weights, epoch)
+            await self._set(weights, epoch, turn)
         return tuple(RouteOutcome(route, "applied") for route in self._routes)
 
-    async def _set(self, weights: Weights, epoch: int) -> None:
+    async def _set(self, weights: Weights, epoch: int, turn: Turn) -> None:
         command = _filled(self._commands.set, weights, epoch)
-        ran = await run(command, within=self._commands.set_within, around=self._around)
+        ran = await self._run_unless_overtaken(command, epoch, turn)
         if ran.how == "ended" and ran.code == answers.STALE:
             raise StaleEpoch(epoch, answers.newest(ran, epoch))
         if ran.how != "ended" or ran.code != answers.APPLIED:
@@ -107,6 +111,18 @@ class ScriptBalancer:
             ran = await run(command, within=self._commands.verify_within, around=self._around)
             if ran.how != "ended" or ran.code != answers.APPLIED:
                 raise self._error(ran, command, is_unknown=True, is_permanent=False)
+
+    async def _run_unless_overtaken(self, command: Sequence[str], epoch: int, turn: Turn) -> Ran:
+        running = asyncio.create_task(run(command, within=self._commands.set_within, around=self._around))
+        try:
+            while not running.done():
+                await asyncio.wait({running}, timeout=LOOK_EVERY)
+                if (newest := turn.newer_waiting(epoch)) is not None and not running.done():
+                    raise StaleEpoch(epoch, newest)
+            return running.result()
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
 
     def _error(self, ran: Ran, command: Sequence[str], *, is_unknown: bool, is_permanent: bool) -> ProviderError:
         message = answers.failure(ran, command[0])
