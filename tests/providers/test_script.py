@@ -188,6 +188,11 @@ async def test_arguments_are_never_a_shells(make: Make, tmp_path: Path) -> None:
     assert ran.out == "$HOME; rm -rf / `id`\n"
 
 
+async def test_pipes_end_as_a_shell_expects(tmp_path: Path) -> None:
+    ran = await run([script(tmp_path, "yes | head -n 1")], within=3, around=Surroundings(tmp_path))
+    assert (ran.out, ran.code, ran.said) == ("y\n", 0, "y")
+
+
 async def test_secrets_are_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = tmp_path / "key"
     key.write_text("hunter2-hunter2\n")

@@ -1,8 +1,8 @@
 """One write to a farm: claim the epoch everywhere, then each route, the side that gains first."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
-from typing import Literal
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import Literal, TypeVar
 
 from app.domain.sides import Weights
 from app.ports.traffic import Fence, ProviderError, RouteOutcome, StaleEpoch
@@ -11,6 +11,8 @@ from app.providers.haproxy.farm import Farm, Instance, Route, gains
 from app.providers.haproxy.mark import Mark
 from app.providers.haproxy.state import InstanceState, ask_state, routes_of, set_weights
 
+Answer = TypeVar("Answer")
+NOT_WRITTEN = "not written"
 ROUNDS = 5
 """How often a route is set again when others write to it at the same time."""
 
@@ -23,45 +25,54 @@ class Writing:
         self._weights = weights
         self._epoch = epoch
         self._fence = fence
-        self._lines = {route.name: RouteOutcome(route.name, "refused", "not written") for route in farm.routes}
+        self._lines = {route.name: RouteOutcome(route.name, "refused", NOT_WRITTEN) for route in farm.routes}
         self._problems: list[ProviderError] = []
 
     async def run(self) -> tuple[RouteOutcome, ...]:
-        """A write that raises GREEN starts only when every instance was claimed: half a farm on GREEN is worse than
-        none. One that is all to BLUE does what it can wherever it can."""
+        """A write that raises GREEN starts only when every instance answers and takes the mark: half a farm on GREEN is
+        worse than none. One that is all to BLUE does what it can wherever it can."""
         try:
             async with asyncio.timeout(WHOLE):
-                states = await self._claim()
-                if self._weights.green == 0 or len(states) == len(self._farm.instances):
+                states = await self._asked(self._look(instance) for instance in self._farm.instances)
+                if self._may_go_on(states):
+                    states = await self._asked(self._claim(state) for state in states)
+                if self._may_go_on(states):
                     await _all(self._set(route, state) for state in states for route in routes_of(self._farm, state))
         except TimeoutError:
-            self._problems.append(ProviderError(f"not done within {WHOLE:g} s", unknown_outcome=True))
+            for route in self._farm.routes:
+                if self._lines[route.name].detail == NOT_WRITTEN:
+                    self._note(route, "refused", f"not written within {WHOLE:g} s")
         return self._settled()
 
-    async def _claim(self) -> list[InstanceState]:
-        """Those instances that carry our mark now. Raises StaleEpoch if one carries a newer epoch. Where it fails, it
-        does not matter whether the mark was left: no weight was touched."""
-        asked = [self._claim_one(instance) for instance in self._farm.instances]
-        found = await asyncio.gather(*asked, return_exceptions=True)
-        claimed: list[InstanceState] = []
-        for instance, result in zip(self._farm.instances, found, strict=True):
-            if isinstance(result, ProviderError):
-                self._fail(instance, result)
-            elif isinstance(result, BaseException):
-                raise result
-            else:
-                claimed.append(result)
-        return claimed
+    def _may_go_on(self, states: Sequence[InstanceState]) -> bool:
+        return self._weights.green == 0 or len(states) == len(self._farm.instances)
 
-    async def _claim_one(self, instance: Instance) -> InstanceState:
-        seen = await ask_state(self._farm, instance)
-        self._not_newer(seen.mark)
+    async def _asked(self, questions: Iterable[Awaitable[InstanceState | None]]) -> list[InstanceState]:
+        """The states of those instances that answered. Raises StaleEpoch."""
+        return [state for state in await _all(questions) if state is not None]
+
+    async def _look(self, instance: Instance) -> InstanceState | None:
+        try:
+            state = await ask_state(self._farm, instance)
+        except ProviderError as problem:
+            self._fail(instance, problem)
+            return None
+        self._not_newer(state.mark)
+        return state
+
+    async def _claim(self, seen: InstanceState) -> InstanceState | None:
+        """Leave our mark. Where that fails, nothing else was touched."""
         ours = seen.mark.followed_by(self._epoch, self._weights)
-        state = await ask_state(self._farm, instance, self._farm.leave(ours))
+        try:
+            state = await ask_state(self._farm, seen.instance, self._farm.leave(ours))
+        except ProviderError as problem:
+            self._fail(seen.instance, problem)
+            return None
         self._not_newer(state.mark)
         if state.mark < ours:
-            refusal = f"{instance.name} did not take epoch {self._epoch}: its socket needs level admin"
-            raise ProviderError(refusal, permanent=True)
+            refusal = f"{seen.instance.name} did not take epoch {self._epoch}: its socket needs level admin"
+            self._fail(seen.instance, ProviderError(refusal, permanent=True))
+            return None
         return state
 
     async def _set(self, route: Route, state: InstanceState) -> None:
@@ -125,8 +136,10 @@ class Writing:
         )
 
 
-async def _all(sets: Iterable[Awaitable[None]]) -> None:
-    """Wait for each of them, so that none is still writing when the first one's error is told."""
-    for result in await asyncio.gather(*sets, return_exceptions=True):
+async def _all(questions: Iterable[Awaitable[Answer]]) -> list[Answer]:
+    """Wait for each of them, so that none is still under way when the first one's error is told."""
+    results = await asyncio.gather(*questions, return_exceptions=True)
+    for result in results:
         if isinstance(result, BaseException):
             raise result
+    return [result for result in results if not isinstance(result, BaseException)]

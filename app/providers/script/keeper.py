@@ -63,6 +63,7 @@ def start(argv: list[str], out: Output, err: Output) -> tuple[int, str]:
         try:
             os.setsid()
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and a shell's pipes need it
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(out.write_end, 1)
             os.dup2(err.write_end, 2)
