@@ -159,7 +159,7 @@ async def test_a_frozen_writer_does_not_hold_up_a_rollback(
     other_process = place.target(first, second)
     began = time.monotonic()
     await other_process.write(Weights(100, 0), epoch=next(epochs), fence=no_fence)
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 4
     released.set()
     with pytest.raises(StaleEpoch):
         await older
@@ -285,7 +285,7 @@ class TestWrongAnswers:
             began = time.monotonic()
             with pytest.raises(ProviderError):
                 await target.read()
-            assert 1.9 < time.monotonic() - began < 3.2
+            assert 1.9 < time.monotonic() - began < 4
 
 
 async def test_silence_after_the_claim_is_an_unknown_outcome(

@@ -246,7 +246,7 @@ async def test_a_hanging_script_ends_with_its_whole_tree(make: Make, tmp_path: P
     began = time.monotonic()
     with pytest.raises(ProviderError) as failed:
         await target.write(Weights(0, 100), epoch=1, fence=no_fence)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 5.5
     assert failed.value.unknown_outcome
     assert "did not end in time" in failed.value.message
     assert sleepers() == []
