@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 FAULT ?=
-DRILL = $(if $(FAULT),--fault $(FAULT),)
+TARGET ?=
+DRILL = $(if $(FAULT),--fault $(FAULT),) $(if $(TARGET),--target $(TARGET),)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench drill lock clean environment environment-dev
@@ -24,10 +25,10 @@ lint: environment-dev ## Check style, types, the house's floors and the vendored
 	@"$(BIN)/lint-imports"
 	@"$(BIN)/python" .ci/vendor.py --check
 
-bench: environment-dev ## Measure the switch, the rollback, the live updates and the pages
+bench: environment-dev ## Measure the switch, the rollback, the live updates, the pages and each provider
 	@"$(BIN)/python" -m tests.bench $(ARGS)
 
-drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-slow, green-dead, worker-kill, postgres-restart)
+drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-slow, green-dead, worker-kill, postgres-restart; TARGET=haproxy)
 	@exec setpriv --pdeathsig TERM -- "$(BIN)/gonogo" drill $(DRILL) $(ARGS)
 
 lock: environment-dev ## Lock the dependencies again, with hashes (needs uv: pip install uv)

@@ -10,6 +10,8 @@ import typer
 
 from app.config import Misconfigured, from_env
 
+TARGETS = "What traffic is steered by: agent (the range's balancer agent) or haproxy (a real HAProxy, if installed)."
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The command center of a deployment day.")
 admin = typer.Typer(no_args_is_help=True, help="Accounts of a live installation.")
 audit = typer.Typer(no_args_is_help=True, help="The event log.")
@@ -25,11 +27,12 @@ def up(
     port: Annotated[int, typer.Option(help="First port to try for the web page.")] = 8400,
     workers: Annotated[int, typer.Option(min=1, max=8)] = 2,
     customers: Annotated[int, typer.Option(min=0, max=1000, help="Customers' requests a second.")] = 60,
+    target: Annotated[str, typer.Option(help=TARGETS)] = "agent",
 ) -> None:
     """Start a rehearsal: PostgreSQL, the range, web and workers. Ctrl-C stops everything; the data stays."""
     from app.rehearsal.up import up as start
 
-    raise typer.Exit(start(data=data, port=port, workers=workers, customers=customers))
+    raise typer.Exit(start(data=data, port=port, workers=workers, customers=customers, target=target))
 
 
 @app.command()
@@ -74,11 +77,12 @@ def drill(
     fault: Annotated[str, typer.Option(help="green-slow, green-dead, worker-kill or postgres-restart")] = "",
     data: Annotated[Path | None, typer.Option(help="Data folder; a temporary one by default.")] = None,
     customers: Annotated[int, typer.Option(min=1, max=1000)] = 60,
+    target: Annotated[str, typer.Option(help=TARGETS)] = "agent",
 ) -> None:
     """Rehearse unattended in a range of its own; the last line printed is one JSON object."""
     from app.drill import run_drill
 
-    raise typer.Exit(run_drill(fault=fault, data=data, customers=customers))
+    raise typer.Exit(run_drill(fault=fault, data=data, customers=customers, target=target))
 
 
 @app.command()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -17,11 +17,15 @@ from app.ports.customers import Customers
 from app.ports.metrics import MetricsSource
 from app.ports.probe import Prober
 from app.ports.traffic import TrafficTarget
-from app.providers.agent_balancer import AgentBalancer, SideAddress
+from app.providers.agent_balancer import AgentBalancer
 from app.providers.clock import SystemClock
+from app.providers.haproxy import Farm, HaproxyBalancer, Instance
 from app.providers.http_probe import HttpProber
 from app.providers.prometheus_text import PrometheusText
 from app.providers.range_customers import RangeCustomers
+from app.providers.script import Commands, ScriptBalancer
+from app.providers.script.running import OWN, Surroundings
+from app.providers.side_address import SideAddress
 
 
 class _Node(BaseModel):
@@ -43,6 +47,11 @@ class BoundSite(_Node):
     public_url: str
     sides: dict[Side, SideSite]
 
+    @property
+    def pinned(self) -> dict[str, Any]:
+        """What more of it sign-offs are bound to: resource ids, never credentials."""
+        return {}
+
 
 class AgentTarget(BoundSite):
     """A balancer behind gonogo's balancer agent API (docs/range.md)."""
@@ -52,7 +61,94 @@ class AgentTarget(BoundSite):
     agent_token_file: Path
 
 
-TargetSite = AgentTarget
+class HaproxyInstance(_Node):
+    """One HAProxy. `address` is `unix:/path/of/socket` or `host:port` of its runtime API, at level admin."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=60)]
+    address: Annotated[str, Field(pattern=r"^(unix:/.+|.+:\d+)$")]
+
+
+class HaproxyTarget(BoundSite):
+    """One or several HAProxies (docs/live.md). `backends` are those that steer: backend → side → its servers.
+    `state_folder` is shared by all workers of a host."""
+
+    provider: Literal["haproxy"]
+    instances: tuple[HaproxyInstance, ...]
+    backends: dict[str, dict[Side, tuple[str, ...]]]
+    state_folder: Path
+
+    def farm(self, target: str) -> Farm:
+        """Raises ValueError for what HAProxy could not mean."""
+        return Farm(target, [Instance(one.name, one.address) for one in self.instances], self.backends)
+
+    @model_validator(mode="after")
+    def _can_be_steered(self) -> "HaproxyTarget":
+        self.farm("any")
+        return self
+
+    @property
+    def pinned(self) -> dict[str, Any]:
+        return {
+            "instances": {one.name: one.address for one in self.instances},
+            "backends": {
+                backend: {side.value: list(servers) for side, servers in sides.items()}
+                for backend, sides in self.backends.items()
+            },
+        }
+
+
+Command = Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Field(min_length=1, max_length=50)]
+
+
+def _not_ours(name: str) -> str:
+    if name.startswith(OWN):
+        raise ValueError(f"{name} is gonogo's own, and may hold the database's password: scripts never get it")
+    return name
+
+
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_not_ours)]
+Deadline = Annotated[float, Field(gt=0, le=60)]
+
+
+class ScriptDeadlines(_Node):
+    """Seconds, each for one run."""
+
+    read: Deadline = 3
+    set: Deadline = 10
+    verify: Deadline = 5
+
+
+class ScriptTarget(BoundSite):
+    """The team's own commands (docs/live.md). `environment` names variables of the workers that they may see;
+    `secrets` are variables read from files."""
+
+    provider: Literal["script"]
+    read: Command
+    set: Command
+    verify: Command | None = None
+    folder: Path
+    environment: tuple[Variable, ...] = ()
+    secrets: dict[Variable, Path] = {}
+    deadlines: ScriptDeadlines = ScriptDeadlines()
+    state_folder: Path
+
+    @model_validator(mode="after")
+    def _sets_something(self) -> "ScriptTarget":
+        if not all(any(place in part for part in self.set) for place in ("{green}", "{epoch}")):
+            raise ValueError("set needs {green} and {epoch} among its arguments")
+        return self
+
+    @property
+    def pinned(self) -> dict[str, Any]:
+        commands = {"read": self.read, "set": self.set, "verify": self.verify or ()}
+        return {"folder": str(self.folder), **{name: list(command) for name, command in commands.items()}}
+
+    def commands(self) -> Commands:
+        own = self.deadlines
+        return Commands(self.read, self.set, self.verify or (), own.read, own.set, own.verify)
+
+
+TargetSite = Annotated[AgentTarget | HaproxyTarget | ScriptTarget, Field(discriminator="provider")]
 """One class a provider; `provider` tells them apart."""
 
 
@@ -90,6 +186,7 @@ def binding_of(site: Site, target: str) -> dict[str, Any]:
         "provider": found.provider,
         "public_url": found.public_url,
         "sides": {side.value: address.url for side, address in found.sides.items()},
+        **found.pinned,
     }
 
 
@@ -144,6 +241,11 @@ def _balancer(name: str, site: TargetSite) -> TrafficTarget:
     match site:
         case AgentTarget():
             return AgentBalancer(name, site.agent_url, site.agent_token_file, sides)
+        case HaproxyTarget():
+            return HaproxyBalancer(name, site.farm(name), site.state_folder, sides)
+        case ScriptTarget():
+            around = Surroundings(site.folder, site.environment, site.secrets)
+            return ScriptBalancer(name, site.commands(), around, site.state_folder, sides)
 
 
 def make_ports(settings: Settings) -> Ports:

@@ -20,6 +20,7 @@ from app.db.tables import Deployment, Event, Operation, OperationCheck, Reading,
 from app.domain.operations import State
 from app.drill.team import Result, Team, WentWrong, as_ms, gather_team, sign_off, tick
 from app.providers.range_control import RangeControl
+from app.rehearsal.site_file import TARGETS, is_target
 from app.rehearsal.supervisor import Installation, StartFailed
 
 FAULTS = ("", "green-slow", "green-dead", "worker-kill", "postgres-restart")
@@ -30,18 +31,22 @@ GREEN_SLOW_MS = 1500
 Value = TypeVar("Value")
 
 
-def run_drill(*, fault: str = "", data: Path | None = None, customers: int = 60) -> int:
+def run_drill(*, fault: str = "", data: Path | None = None, customers: int = 60, target: str = "agent") -> int:
     """Start a range of its own, drill, print the result. Returns the exit code."""
     if fault not in FAULTS:
         _print_result({"ok": False, "error": f"unknown fault {fault!r}; one of {', '.join(FAULTS[1:])}"})
         return 2
+    if not is_target(target):
+        _print_result({"ok": False, "error": f"unknown target {target!r}; one of {', '.join(TARGETS)}"})
+        return 2
     with tempfile.TemporaryDirectory(prefix="gonogo-drill-") as folder:
-        installation = Installation(data or Path(folder), base_port=BASE_PORT, customers_rps=customers)
+        installation = Installation(data or Path(folder), base_port=BASE_PORT, customers_rps=customers, target=target)
         try:
             with installation:
                 result = asyncio.run(Drill(installation, fault).run())
         except StartFailed as error:
             result = {"ok": False, "fault": fault, "error": str(error)}
+    result["target"] = target
     _print_result(result)
     return 0 if result["ok"] else 1
 

@@ -5,7 +5,6 @@ balancer. The range's own balancer speaks it too.
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -26,21 +25,11 @@ from app.ports.traffic import (
     TargetReading,
 )
 from app.providers.exchange import TIMEOUT, exchange, refusal
+from app.providers.side_address import BY_DIGEST, SideAddress, ask_side
 from app.providers.token_file import bearer
 
-BY_DIGEST = Identity(field="digest")
 Percent = Annotated[int, Field(ge=0, le=100)]
 CONFLICT = 409
-
-
-@dataclass(frozen=True, slots=True)
-class SideAddress:
-    """Where a side is reached directly, not through the public address. `health` is a path there; `required` is how
-    many of its instances must be healthy (a single address counts as one)."""
-
-    url: str
-    health: str = "/health"
-    required: int = 1
 
 
 class AgentRoute(BaseModel):
@@ -111,29 +100,10 @@ class AgentBalancer:
         return (HandStep(f"Set {self._name} to BLUE {weights.blue}, GREEN {weights.green}", command),)
 
     async def health(self, side: Side) -> SideHealth:
-        """A side that cannot be reached is an unhealthy side, not an error: that is an answer too."""
-        address = self._sides[side]
-        try:
-            response = await exchange(self._client, "GET", address.url.rstrip("/") + address.health)
-        except ProviderError as problem:
-            return SideHealth(side, 0, address.required, "", problem.message)
-        healthy = 1 if response.is_success else 0
-        return SideHealth(side, healthy, address.required, self._digest(response), f"status {response.status_code}")
+        return await ask_side(self._client, side, self._sides[side], self._identity)
 
     async def aclose(self) -> None:
         await self._client.aclose()
-
-    def _digest(self, response: httpx.Response) -> str:
-        """From the header or the JSON field by which the plan says that a release names itself; otherwise from the
-        field `digest` of the health check."""
-        if self._identity.header and (found := response.headers.get(self._identity.header)):
-            return str(found)
-        try:
-            body = response.json()
-        except ValueError:
-            return ""
-        field = self._identity.field or "digest"
-        return str(body.get(field) or "") if isinstance(body, dict) else ""
 
 
 def _reading(response: httpx.Response) -> TargetReading:

@@ -30,6 +30,8 @@ class BalancerState:
 class Agent:
     """The check of the epoch and the write are one step under one lock, also for writes that arrive late."""
 
+    has_knobs = True
+
     def __init__(self, file: WeightsFile, configuration: str) -> None:
         self.knobs = BalancerKnobs()
         self._file = file

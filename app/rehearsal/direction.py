@@ -14,6 +14,7 @@ from app.domain.sides import Side
 from app.http1 import Connection, Origin
 from app.rehearsal.agent import Agent
 from app.rehearsal.child import Child, ChildFailed
+from app.rehearsal.haproxy import HaproxyView
 from app.rehearsal.knobs import Knobs, ReleaseKnobs
 from app.rehearsal.stage import Stage
 from app.rehearsal.toys import RELEASES
@@ -35,7 +36,7 @@ class NotAnswering(Exception):
 class Direction:
     """`token` is what the control process shows to releases and customers."""
 
-    def __init__(self, stage: Stage, agent: Agent, token: str, per_second: int) -> None:
+    def __init__(self, stage: Stage, agent: Agent | HaproxyView, token: str, per_second: int) -> None:
         self.knobs = Knobs().changed_by({"customers": {"per_second": per_second}})
         self._at_start = self.knobs
         self._stage = stage
@@ -54,6 +55,8 @@ class Direction:
         """Raises pydantic.ValidationError, NotAnswering, ChildFailed. What was in force before a failure stays so."""
         async with self._lock:
             wanted = self.knobs.changed_by(part)
+            if wanted.balancer != self.knobs.balancer and not self._agent.has_knobs:
+                raise NotAnswering("These faults are the balancer agent's: this range is steered without one.")
             for side in Side:
                 await self._set_release(side, wanted.blue if side is Side.BLUE else wanted.green)
             self._agent.knobs = wanted.balancer

@@ -20,6 +20,7 @@ from app.rehearsal.agent import Agent
 from app.rehearsal.caddy import fingerprint
 from app.rehearsal.control import agent_routes, control_routes
 from app.rehearsal.direction import Direction
+from app.rehearsal.haproxy import HaproxyView
 from app.rehearsal.stage import RangePorts, Stage
 
 CONTROL_KEY = "control.token"
@@ -35,13 +36,16 @@ def token(path: Path) -> str:
     return path.read_text()
 
 
-def application(folder: Path, logs: Path, ports: RangePorts, per_second: int) -> Starlette:
+def application(
+    folder: Path, logs: Path, ports: RangePorts, per_second: int, *, with_haproxy: bool = False
+) -> Starlette:
     """Ready (it answers) when every process of the range is."""
     folder.mkdir(parents=True, exist_ok=True)
     inner_token = secrets.token_urlsafe(32)
-    stage = Stage(folder, logs, ports, {**os.environ, "RANGE_TOKEN": inner_token})
+    stage = Stage(folder, logs, ports, {**os.environ, "RANGE_TOKEN": inner_token}, with_haproxy=with_haproxy)
     agent = Agent(stage.weights, fingerprint(stage.caddy_configuration))
-    direction = Direction(stage, agent, inner_token, per_second)
+    view = HaproxyView(stage.haproxy_runtime, stage.haproxy_configuration) if with_haproxy else None
+    direction = Direction(stage, view or agent, inner_token, per_second)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -54,10 +58,9 @@ def application(folder: Path, logs: Path, ports: RangePorts, per_second: int) ->
         finally:
             await asyncio.to_thread(stage.stop)
 
-    routes = [
-        *control_routes(direction, token(folder / CONTROL_KEY)),
-        *agent_routes(agent, token(folder / AGENT_KEY)),
-    ]
+    routes = control_routes(direction, token(folder / CONTROL_KEY))
+    if view is None:
+        routes += agent_routes(agent, token(folder / AGENT_KEY))
     return Starlette(routes=routes, lifespan=lifespan)
 
 
@@ -67,12 +70,19 @@ def main() -> None:
     parser.add_argument("--logs", type=Path, required=True)
     for name in ("public", "control", "blue", "green", "customers"):
         parser.add_argument(f"--{name}", type=int, required=True, metavar="PORT")
+    parser.add_argument("--haproxy", action="store_true", help="HAProxy as the balancer, steered without an agent")
     parser.add_argument("--per-second", type=int, default=60)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     ports = RangePorts(arguments.public, arguments.control, arguments.blue, arguments.green, arguments.customers)
     uvicorn.run(
-        application(arguments.folder.absolute(), arguments.logs.absolute(), ports, arguments.per_second),
+        application(
+            arguments.folder.absolute(),
+            arguments.logs.absolute(),
+            ports,
+            arguments.per_second,
+            with_haproxy=arguments.haproxy,
+        ),
         host="127.0.0.1",
         port=ports.control,
         loop="uvloop",

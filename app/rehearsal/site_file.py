@@ -2,17 +2,26 @@
 
 import json
 from pathlib import Path
+from typing import Any, Literal, TypeGuard, get_args
 
 from app.domain.sides import Side
+from app.rehearsal import haproxy
 from app.rehearsal.ports import Ports
 from app.rehearsal.range import AGENT_KEY, CONTROL_KEY
+
+RangeTarget = Literal["agent", "haproxy"]
+TARGETS: tuple[str, ...] = get_args(RangeTarget)
+
+
+def is_target(word: str) -> TypeGuard[RangeTarget]:
+    return word in TARGETS
 
 
 def _address(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def write_site(file: Path, ports: Ports, range_folder: Path) -> None:
+def write_site(file: Path, ports: Ports, range_folder: Path, target: RangeTarget = "agent") -> None:
     sides = {
         side.value: {
             "url": _address(ports.of_range.of(side)),
@@ -22,14 +31,26 @@ def write_site(file: Path, ports: Ports, range_folder: Path) -> None:
         }
         for side in Side
     }
-    production = {
-        "provider": "agent",
-        "public_url": _address(ports.public),
-        "agent_url": _address(ports.control) + "/balancer",
-        "agent_token_file": str(range_folder / AGENT_KEY),
-        "sides": sides,
-    }
+    steered = _haproxy(range_folder) if target == "haproxy" else _agent(ports, range_folder)
+    production = {**steered, "public_url": _address(ports.public), "sides": sides}
     control = {"control_url": _address(ports.control), "token_file": str(range_folder / CONTROL_KEY)}
     site = {"kind": "range", "targets": {"production": production}, "range": control}
     # JSON is YAML, and quotes whatever a path may hold.
     file.write_text("# Written at each start of the rehearsal.\n" + json.dumps(site, indent=2) + "\n")
+
+
+def _agent(ports: Ports, range_folder: Path) -> dict[str, Any]:
+    return {
+        "provider": "agent",
+        "agent_url": _address(ports.control) + "/balancer",
+        "agent_token_file": str(range_folder / AGENT_KEY),
+    }
+
+
+def _haproxy(range_folder: Path) -> dict[str, Any]:
+    return {
+        "provider": "haproxy",
+        "instances": [{"name": haproxy.INSTANCE, "address": f"unix:{haproxy.socket_of(range_folder)}"}],
+        "backends": {haproxy.BACKEND: {side.value: [side.value] for side in Side}},
+        "state_folder": str(range_folder / "turns"),
+    }

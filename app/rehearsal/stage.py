@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.domain.sides import Side
-from app.rehearsal import caddy
+from app.rehearsal import caddy, haproxy
 from app.rehearsal.child import Child, listens
 from app.rehearsal.weights_file import WeightsFile
 
@@ -27,20 +27,30 @@ class RangePorts:
 
 
 class Stage:
-    """`folder` keeps weights, epoch and Caddy's configuration; `logs` gets a file a process."""
+    """`folder` keeps weights, epoch and the balancer's configuration; `logs` gets a file a process. The balancer is
+    Caddy, or HAProxy `with_haproxy`."""
 
-    def __init__(self, folder: Path, logs: Path, ports: RangePorts, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        logs: Path,
+        ports: RangePorts,
+        environment: Mapping[str, str],
+        *,
+        with_haproxy: bool = False,
+    ) -> None:
         self.ports = ports
         self.public_url = f"http://127.0.0.1:{ports.public}"
         self.weights = WeightsFile(folder)
-        self.caddy_configuration = caddy.configuration(ports.public, {side: ports.of(side) for side in Side})
+        sides = {side: ports.of(side) for side in Side}
+        self.caddy_configuration = caddy.configuration(ports.public, sides)
+        self.haproxy_runtime = folder / haproxy.SOCKET
+        self.haproxy_configuration = haproxy.configuration(ports.public, sides, self.haproxy_runtime)
         self._folder = folder
         self._logs = logs
         self._environment = environment
         self.releases = {side: self._release(side) for side in Side}
-        self.balancer = self._child(
-            "balancer", [caddy.program(), "run", "--config", "caddy.json"], listens(ports.public), folder=folder
-        )
+        self.balancer = self._haproxy() if with_haproxy else self._caddy()
         self.customers = self._python(
             *("customers", "app.rehearsal.customers", listens(ports.customers)),
             *("--public", self.public_url, "--port", str(ports.customers), "--per-second", "0"),
@@ -51,6 +61,7 @@ class Stage:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.weights.make()
         (self._folder / "caddy.json").write_text(json.dumps(self.caddy_configuration, indent=1))
+        (self._folder / haproxy.CONFIGURATION).write_text(self.haproxy_configuration)
         for child in self.children():
             child.launch()
         for child in self.children():
@@ -63,6 +74,14 @@ class Stage:
 
     def children(self) -> list[Child]:
         return [*self.releases.values(), self.balancer, self.customers]
+
+    def _caddy(self) -> Child:
+        command = [caddy.program(), "run", "--config", "caddy.json"]
+        return self._child("balancer", command, listens(self.ports.public), folder=self._folder)
+
+    def _haproxy(self) -> Child:
+        command = [haproxy.program(), "-db", "-f", haproxy.CONFIGURATION]
+        return self._child("balancer", command, haproxy.serves(self.haproxy_runtime), folder=self._folder)
 
     def _release(self, side: Side) -> Child:
         port = self.ports.of(side)

@@ -14,15 +14,16 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from app.rehearsal import orphans
+from app.rehearsal import haproxy, orphans
 from app.rehearsal.caddy import NoCaddy
 from app.rehearsal.child import Child, ChildFailed
 from app.rehearsal.cluster import AlreadyLocked, lock
 from app.rehearsal.ground import NoPostgres
+from app.rehearsal.haproxy import NoHaproxy
 from app.rehearsal.initdb import PostgresFailed
 from app.rehearsal.ports import NoPort, Ports, Reservation
 from app.rehearsal.postgres import EmbeddedPostgres
-from app.rehearsal.site_file import write_site
+from app.rehearsal.site_file import RangeTarget, write_site
 from app.rehearsal.spawn import last_lines, spawn
 from app.rehearsal.tending import Tending
 
@@ -42,6 +43,7 @@ class Installation:
 
     `customers_rps` is the customers' requests a second. `fast_database` gives up durability. `web=False` and
     `workers=0` leave those out. `environment` is added to what web and workers get. `say` gets a line a stage.
+    `target` is what the plan's target is bound to: the range's balancer agent, or a real HAProxy.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Installation:
         web: bool = True,
         environment: Mapping[str, str] | None = None,
         say: Callable[[str], None] | None = None,
+        target: RangeTarget = "agent",
     ) -> None:
         self.data_dir = Path(os.path.realpath(data_dir))
         self.logs = self.data_dir / "logs"
@@ -69,6 +72,7 @@ class Installation:
         self._worker_count = workers
         self._customers_rps = customers_rps
         self._say = (lambda _: None) if quiet else (say or print)
+        self._target = target
         self._reservation = Reservation()
         self._ports: Ports | None = None
         self._stack: contextlib.ExitStack | None = None
@@ -84,7 +88,7 @@ class Installation:
         with contextlib.ExitStack() as stack:
             try:
                 self._start(stack)
-            except (AlreadyLocked, NoPort, NoPostgres, NoCaddy, PostgresFailed, ChildFailed) as problem:
+            except (AlreadyLocked, NoPort, NoPostgres, NoCaddy, NoHaproxy, PostgresFailed, ChildFailed) as problem:
                 raise StartFailed(str(problem)) from problem
             self._stack = stack.pop_all()
         self._say(f"Ready after {time.monotonic() - began:.1f} s.")
@@ -154,7 +158,7 @@ class Installation:
             f"range       balancer {self.public_url} with BLUE 0.9.4 and GREEN 1.0.0, "
             f"{self._customers_rps} customers' requests a second"
         )
-        write_site(self.site_file, self.ports, self.range_folder)
+        write_site(self.site_file, self.ports, self.range_folder, self._target)
         self._web = self._make_web() if self._has_web else None
         self._workers = [self._make_worker(number) for number in range(1, self._worker_count + 1)]
         self._start_product(stack)
@@ -237,6 +241,10 @@ class Installation:
             "per-second": self._customers_rps,
         }
         arguments = ["--folder", str(self.range_folder), "--logs", str(self.logs)]
+        if self._target == "haproxy":
+            haproxy.program()
+            haproxy.socket_of(self.range_folder)
+            arguments.append("--haproxy")
         for name, number in numbers.items():
             arguments += [f"--{name}", str(number)]
         ready = answers(f"http://127.0.0.1:{ports.control}/healthz")

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from app.rehearsal.site_file import TARGETS, is_target
 from app.rehearsal.supervisor import ROOT, Installation, StartFailed
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -16,10 +17,15 @@ class Ended(BaseException):
     """Ctrl-C, SIGTERM, or the terminal was closed."""
 
 
-def up(data: Path | None = None, port: int = 8400, workers: int = 2, customers: int = 60) -> int:
+def up(data: Path | None = None, port: int = 8400, workers: int = 2, customers: int = 60, target: str = "agent") -> int:
     """Run until told to end; the exit code. `data` defaults to GONOGO_DATA, then to `.gonogo` in the checkout."""
+    if not is_target(target):
+        print(f"There is no target {target!r}: one of {', '.join(TARGETS)}.", file=sys.stderr)
+        return 2
     folder = data or Path(os.environ.get("GONOGO_DATA") or ROOT / ".gonogo")
-    installation = Installation(folder, base_port=port, workers=workers, customers_rps=customers, say=_say)
+    installation = Installation(
+        folder, base_port=port, workers=workers, customers_rps=customers, say=_say, target=target
+    )
     for ending in ENDINGS:
         signal.signal(ending, _raise_ended)
     try:

@@ -1,6 +1,8 @@
 """Run the benchmarks named on the command line (all by default) and print one table.
 
-`python -m tests.bench [moves] [live] [pages] [--rounds 20] [--json FILE]`
+`python -m tests.bench [moves] [live] [pages] [providers] [--rounds 20] [--json FILE]`
+
+`providers` runs once for each target that a range can have, and says so where one cannot be started here.
 """
 
 import argparse
@@ -9,40 +11,64 @@ import json
 import os
 import platform
 import tempfile
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from app.rehearsal.supervisor import Installation
+from app.rehearsal.site_file import TARGETS, RangeTarget, is_target
+from app.rehearsal.supervisor import Installation, StartFailed
 from tests.bench.live import measure_live
 from tests.bench.moves import measure_moves
 from tests.bench.pages import measure_pages
+from tests.bench.providers import measure_provider
 
 BASE_PORT = 8800
 CUSTOMERS = 120
-PARTS = {"moves": measure_moves, "live": measure_live, "pages": measure_pages}
+Measure = Callable[[Installation, int], Coroutine[Any, Any, dict[str, Any]]]
+PARTS: dict[str, Measure] = {"moves": measure_moves, "live": measure_live, "pages": measure_pages}
+PARTS |= {f"providers:{target}": measure_provider for target in TARGETS}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench")
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="moves, live, pages")
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; or providers, for all of them")
     parser.add_argument("--rounds", type=int, default=20, help="switches and rollbacks, each")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
     figures: dict[str, Any] = {
         "machine": f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     }
-    with tempfile.TemporaryDirectory(prefix="gonogo-bench-") as folder:
-        for name in arguments.parts or PARTS:
-            data = Path(folder) / name
-            with Installation(data, base_port=BASE_PORT, customers_rps=CUSTOMERS) as installation:
-                figures[name] = asyncio.run(PARTS[name](installation, arguments.rounds))
+    for name in _chosen(arguments.parts, parser):
+        target = name.partition(":")[2] or "agent"
+        assert is_target(target)
+        figures[name] = _measure(PARTS[name], target, arguments.rounds)
     print()
     for name, rows in figures.items():
         if isinstance(rows, dict):
             for what, value in rows.items():
-                print(f"{name:6} {what:52} {value}")
+                print(f"{name:17} {what:52} {value}")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _chosen(asked: list[str], parser: argparse.ArgumentParser) -> list[str]:
+    """A part by its name, or several by what is before their colon."""
+    found = [name for one in asked for name in PARTS if one in (name, name.partition(":")[0])]
+    for one in asked:
+        if one not in {name.partition(":")[0] for name in PARTS} | set(PARTS):
+            parser.error(f"no part {one!r}: {', '.join(PARTS)}")
+    return found or list(PARTS)
+
+
+def _measure(measure: Measure, target: RangeTarget, rounds: int) -> dict[str, Any]:
+    """Each in an installation of its own."""
+    with tempfile.TemporaryDirectory(prefix="gonogo-bench-") as folder:
+        installation = Installation(Path(folder), base_port=BASE_PORT, customers_rps=CUSTOMERS, target=target)
+        try:
+            with installation:
+                return asyncio.run(measure(installation, rounds))
+        except StartFailed as problem:
+            return {"not measured": str(problem).splitlines()[0]}
 
 
 if __name__ == "__main__":

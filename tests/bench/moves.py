@@ -30,20 +30,18 @@ async def measure_moves(installation: Installation, rounds: int) -> dict[str, An
     control = RangeControl(
         f"http://127.0.0.1:{installation.ports.control}", installation.range_folder / "control.token"
     )
-    await asyncio.sleep(SETTLE_S)
-    team = await gather_team(installation.url, await _deployment_id(database))
+    await settle()
+    team = await gather_team(installation.url, await newest_deployment(database))
     for member in team.members.values():
         await tick(member)
     switches: list[Operation] = []
     rollbacks: list[Operation] = []
     for number in range(rounds):
-        switches.append(await _switch(team, database, is_first=number == 0))
-        rollbacks.append(await _roll_back(team, database))
-        print(
-            f"round {number + 1}: switch {_observed(switches[-1]):.0f} ms, rollback {_observed(rollbacks[-1]):.0f} ms"
-        )
+        switches.append(await switch(team, database, is_first=number == 0))
+        rollbacks.append(await roll_back(team, database))
+        print(f"round {number + 1}: switch {observed(switches[-1]):.0f} ms, rollback {observed(rollbacks[-1]):.0f} ms")
     moves = [*switches, *rollbacks]
-    floors = await _floors(installation)
+    floors = await measure_floors(installation)
     customers = await control.customers()
     overhead = await _overheads(database, moves, floors)
     await team.aclose()
@@ -51,9 +49,9 @@ async def measure_moves(installation: Installation, rounds: int) -> dict[str, An
     await database.aclose()
     return {
         "switch: press → accepted": spread([_accepted(one) for one in switches]),
-        "switch: press → 100 % observed": spread([_observed(one) for one in switches]),
+        "switch: press → 100 % observed": spread([observed(one) for one in switches]),
         "rollback: press → accepted": spread([_accepted(one) for one in rollbacks]),
-        "rollback: press → 100 % observed": spread([_observed(one) for one in rollbacks]),
+        "rollback: press → 100 % observed": spread([observed(one) for one in rollbacks]),
         "rollback: press → all seven checks YES": spread([_verified(one) for one in rollbacks]),
         "own overhead (press → write, less the calls before it)": spread(overhead),
         "  of it: press → recorded": spread([_between(one, "clicked_at", "accepted_at") for one in moves]),
@@ -68,10 +66,15 @@ async def measure_moves(installation: Installation, rounds: int) -> dict[str, An
     }
 
 
+async def settle() -> None:
+    """The collector, the watch and the probes have their first readings, and the start is over."""
+    await asyncio.sleep(SETTLE_S)
+
+
 def _ratio(operations: list[Operation], floors: dict[str, list[float]]) -> str:
     calls = ("read", "write", "probe") if operations[0].kind == Kind.SWITCH else ("write", "probe")
     floor = sum(percentile(floors[call], 0.5) for call in calls)
-    return f"{percentile([_observed(one) for one in operations], 0.5) / floor:.1f}"
+    return f"{percentile([observed(one) for one in operations], 0.5) / floor:.1f}"
 
 
 def _ms(operation: Operation, name: str) -> float:
@@ -87,7 +90,7 @@ def _accepted(operation: Operation) -> float:
     return _ms(operation, "written_at")
 
 
-def _observed(operation: Operation) -> float:
+def observed(operation: Operation) -> float:
     return _ms(operation, "observed_100_at")
 
 
@@ -95,12 +98,12 @@ def _verified(operation: Operation) -> float:
     return _ms(operation, "verified_at")
 
 
-async def _deployment_id(database: Database) -> int:
+async def newest_deployment(database: Database) -> int:
     statement = select(Deployment.id).order_by(Deployment.id.desc()).limit(1)
     return await database.read(lambda session: session.scalar(statement)) or 0
 
 
-async def _switch(team: Team, database: Database, *, is_first: bool) -> Operation:
+async def switch(team: Team, database: Database, *, is_first: bool) -> Operation:
     if not is_first:
         await team["Project manager"].post("/reopen")
         for member in team.members.values():
@@ -113,7 +116,7 @@ async def _switch(team: Team, database: Database, *, is_first: bool) -> Operatio
     return await _until(database, "switch", "observed_100_at")
 
 
-async def _roll_back(team: Team, database: Database) -> Operation:
+async def roll_back(team: Team, database: Database) -> Operation:
     await team["DevOps lead"].post("/rollback")
     await _until(database, "rollback", "verified_at")
     return await _until(database, "rollback", "finished_at")
@@ -148,7 +151,7 @@ async def _overheads(database: Database, operations: list[Operation], floors: di
     return await database.read(query)
 
 
-async def _floors(installation: Installation) -> dict[str, list[float]]:
+async def measure_floors(installation: Installation) -> dict[str, list[float]]:
     """The provider's bare calls and one probe, with nothing of ours around them."""
     plan: Plan = load_plan(PLAN_FILE.read_text(encoding="utf-8"), PLAN_FILE.name)
     releases = {

@@ -21,9 +21,10 @@ from app.domain.operations import State as Progress
 from app.domain.plan import Plan
 from app.domain.sides import Side, Weights
 from app.drill.team import Member, Team, gather_team, sign_off
-from app.providers.agent_balancer import AgentBalancer, SideAddress
+from app.providers.agent_balancer import AgentBalancer
 from app.providers.plan_yaml import load_plan
 from app.providers.range_control import RangeControl
+from app.providers.side_address import SideAddress
 from app.rehearsal.supervisor import Installation, answers
 from app.seed import create_rehearsal
 from app.traffic.queries_strip import readiness

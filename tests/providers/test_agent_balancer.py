@@ -10,7 +10,8 @@ import pytest
 
 from app.domain.sides import Side, Weights
 from app.ports.traffic import ProviderError
-from app.providers.agent_balancer import AgentBalancer, SideAddress
+from app.providers.agent_balancer import AgentBalancer
+from app.providers.side_address import SideAddress
 from app.rehearsal.toys import RELEASES
 from tests.providers.traffic_contract import TrafficContract, no_fence
 from tests.rehearsal.running_range import RunningRange

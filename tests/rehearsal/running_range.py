@@ -12,8 +12,9 @@ import httpx
 
 from app.domain.plan import Identity
 from app.domain.sides import Side
-from app.providers.agent_balancer import AgentBalancer, SideAddress
+from app.providers.agent_balancer import AgentBalancer
 from app.providers.http_probe import HttpProber
+from app.providers.side_address import SideAddress
 from app.rehearsal.child import Child
 from app.rehearsal.ports import Ports, Reservation
 from app.rehearsal.range import AGENT_KEY, CONTROL_KEY
@@ -72,13 +73,16 @@ class RunningRange:
 
 
 @contextlib.contextmanager
-def running_range(folder: Path, *, base_port: int = 21000, per_second: int = 60) -> Iterator[RunningRange]:
+def running_range(
+    folder: Path, *, base_port: int = 21000, per_second: int = 60, haproxy: bool = False
+) -> Iterator[RunningRange]:
     """`folder` may have spaces; weights and epoch in it are kept, as in an installation."""
     reservation = Reservation()
     folder.mkdir(parents=True, exist_ok=True)
     ports = reservation.take_all(base_port, folder / "ports.json")
     command = [sys.executable, "-m", "app.rehearsal.range", "--folder", str(folder / "range")]
     command += ["--logs", str(folder / "logs"), "--per-second", str(per_second)]
+    command += ["--haproxy"] if haproxy else []
     for name in ("public", "control", "blue", "green", "customers"):
         command += [f"--{name}", str(getattr(ports, name))]
     url = f"http://127.0.0.1:{ports.control}/healthz"

@@ -1,0 +1,173 @@
+"""A program of its own, `python -I -S keeper.py`: runs one command and leaves nothing of it behind.
+
+The first line on its input is the order, as JSON: `argv`, `within` (seconds), `keep` (bytes of each output), `most`
+(bytes of all output before it is a flood). The command's whole tree is ended, TERM first and then KILL, when the
+command ends, when the time is up, when it floods, and when the input ends (whoever gave the order is gone). All orphans
+of the tree come to this process (PR_SET_CHILD_SUBREAPER), also those with a session of their own. The answer is one
+JSON object.
+
+Standard library only, and started bare, because each run of a script pays for its start.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+import time
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+GRACE = 0.5
+"""Seconds between TERM and KILL."""
+PATIENCE = 5.0
+"""Seconds of KILL before a process is reported as a survivor (one that the kernel does not let go)."""
+CHUNK = 65536
+
+
+class Output:
+    """One output of the command: the beginning is kept, the rest counted."""
+
+    def __init__(self, keep: int) -> None:
+        self.read_end, self.write_end = os.pipe()
+        self.kept = bytearray()
+        self.total = 0
+        self.is_open = True
+        self._keep = keep
+
+    def take(self) -> None:
+        chunk = os.read(self.read_end, CHUNK)
+        self.is_open = bool(chunk)
+        self.total += len(chunk)
+        self.kept += chunk[: max(0, self._keep - len(self.kept))]
+
+    def take_rest(self) -> None:
+        """What is in the pipe already."""
+        os.set_blocking(self.read_end, False)
+        with contextlib.suppress(BlockingIOError):
+            while self.is_open:
+                self.take()
+
+    def as_json(self) -> dict[str, object]:
+        return {"text": self.kept.decode("utf-8", "replace"), "dropped": self.total - len(self.kept)}
+
+
+def start(argv: list[str], out: Output, err: Output) -> tuple[int, str]:
+    """The command's process id, and why it could not be started."""
+    failure_read, failure_write = os.pipe()
+    libc = ctypes.CDLL(None)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and a shell's pipes need it
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(out.write_end, 1)
+            os.dup2(err.write_end, 2)
+            os.execvp(argv[0], argv)  # noqa: S606  (no shell is the point)
+        except OSError as problem:
+            os.write(failure_write, str(problem).encode())
+        finally:
+            os._exit(127)
+    for descriptor in (failure_write, out.write_end, err.write_end):
+        os.close(descriptor)
+    with os.fdopen(failure_read, "rb") as failure:
+        return pid, failure.read().decode("utf-8", "replace")
+
+
+def watch(pid: int, outputs: list[Output], until: float, most: int) -> str:
+    """Carry the outputs until something ends it; what that was."""
+    ending = os.pidfd_open(pid)
+    while True:
+        left = until - time.monotonic()
+        if left <= 0:
+            return "late"
+        if sum(output.total for output in outputs) > most:
+            return "flood"
+        reading = {output.read_end: output for output in outputs if output.is_open}
+        ready, _, _ = select.select([0, ending, *reading], [], [], left)
+        for descriptor in ready:
+            if descriptor in reading:
+                reading[descriptor].take()
+        if ending in ready:
+            return "ended"
+        if 0 in ready and not os.read(0, CHUNK):
+            return "abandoned"
+
+
+def descendants() -> list[int]:
+    parents: dict[int, int] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stat:
+                state, parent = stat.read().rpartition(")")[2].split()[:2]
+                if state != "Z":
+                    parents[int(name)] = int(parent)
+    found: list[int] = []
+    wave = {os.getpid()}
+    while wave:
+        wave = {pid for pid, parent in parents.items() if parent in wave}
+        found += wave
+    return found
+
+
+def end_everything(statuses: dict[int, int]) -> int:
+    """End and reap all descendants; how many survived."""
+    began = time.monotonic()
+    number = signal.SIGTERM
+    signalled: set[int] = set()
+    while True:
+        alive = descendants() if reap(statuses) else []
+        waited = time.monotonic() - began
+        if not alive or waited > PATIENCE:
+            return len(alive)
+        if waited > GRACE:
+            number, signalled = signal.SIGKILL, set()
+        for pid in alive:
+            if pid not in signalled:
+                signalled.add(pid)
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, number)
+                    os.kill(pid, signal.SIGCONT)
+        time.sleep(0.005)
+
+
+def reap(statuses: dict[int, int]) -> bool:
+    """Whether there is a child left. Without children there are no descendants: each orphan becomes one."""
+    try:
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return True
+            statuses[pid] = os.waitstatus_to_exitcode(status)
+    except ChildProcessError:
+        return False
+
+
+def main() -> None:
+    order = json.loads(sys.stdin.buffer.readline())
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    until = time.monotonic() + order["within"]
+    out, err = Output(order["keep"]), Output(order["keep"])
+    pid, problem = start(order["argv"], out, err)
+    how = "not started" if problem else watch(pid, [out, err], until, order["most"])
+    statuses: dict[int, int] = {}
+    survivors = end_everything(statuses)
+    for output in (out, err):
+        output.take_rest()
+    answer = {
+        "how": how,
+        "code": statuses.get(pid),
+        "problem": problem,
+        "out": out.as_json(),
+        "err": err.as_json(),
+        "survivors": survivors,
+    }
+    sys.stdout.write(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
