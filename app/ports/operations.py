@@ -95,7 +95,8 @@ class OperationStore(Protocol):
         ...
 
     async def resolve_intents(self, operation_id: int, outcome: str) -> None:
-        """Answer the open questions of earlier writes with what was read: `applied` or `not applied`."""
+        """Answer the open questions of earlier writes with what was read: `applied` or `not applied`. The latter also
+        corrects a write that was recorded as applied and then was not there."""
         ...
 
     async def record(self, operation_id: int, progress: Progress) -> None: ...
