@@ -13,7 +13,7 @@ from app.domain.errors import Rejected
 from app.domain.operations import ENDED, Kind, State
 from app.domain.plan import Plan, SignoffGate
 from app.domain.signoffs import Binding, GateVerdict, Verdict, Vote, evaluate
-from tests.orchestrator.ledger import Ledger, MemoryStore, Row
+from tests.orchestrator.ledger import Ledger, Row
 from tests.orchestrator.virtual_time import START
 from tests.orchestrator.world import now
 from tests.simulate.life import Tell
@@ -98,6 +98,8 @@ class Books(Ledger):
                 self.keys[key] = number
                 return number
         moved = course.follow(self.course, Change.ROLL_BACK)
+        if self.course.state is course.State.ROLLED_BACK and self.newest.operation.verified_at is not None:
+            raise Rejected("There is nothing to roll back.", conflict=True, code="verified")
         number = super().insert(Kind.ROLLBACK)
         self._take_up(number)
         self.course, self.keys[key] = moved, number
@@ -157,7 +159,9 @@ def _elapsed() -> float:
     return asyncio.get_running_loop().time()
 
 
-def cast_votes(plan: Plan, at: datetime, flaw: str = "") -> tuple[list[Vote], dict[str, str], dict[str, frozenset[int]]]:
+def cast_votes(
+    plan: Plan, at: datetime, flaw: str = ""
+) -> tuple[list[Vote], dict[str, str], dict[str, frozenset[int]]]:
     """Five GO by five people on one binding; `flaw` says what is wrong with one of them."""
     gate = plan.production.signoffs
     assert gate is not None
@@ -198,7 +202,7 @@ def cast_votes(plan: Plan, at: datetime, flaw: str = "") -> tuple[list[Vote], di
 class AwayStore:
     """The memory store behind a PostgreSQL that fails, hangs or loses the answer to a COMMIT as the scenario says."""
 
-    def __init__(self, inner: MemoryStore, books: Books, weather: "Weather") -> None:
+    def __init__(self, inner: Any, books: Books, weather: "Weather") -> None:
         self._inner, self._books, self._weather = inner, books, weather
 
     def __getattr__(self, name: str) -> Any:
@@ -265,5 +269,3 @@ class Weather:
         if self.dice.random() < 0.5:
             raise StoreAway(f"{name}: committed, but not answered")
         return True
-
-

@@ -54,8 +54,12 @@ class Run:
         frozen = sum(ends - begins for life in self.lives for begins, ends in life.away)
         deaths = sum(life.dead.is_set() for life in self.lives)
         late = sum(float(text.partition(":")[2]) + 3 for text in self.scenario.writes)
-        return sum(w.ends - w.begins + 8 for w in windows) + frozen + 6 * deaths + late + 9 * len(
-            self.scenario.lost_commits
+        return (
+            sum(w.ends - w.begins + 8 for w in windows)
+            + frozen
+            + 6 * deaths
+            + late
+            + 9 * len(self.scenario.lost_commits)
         )
 
 
@@ -67,7 +71,9 @@ class Simulation:
         votes, binding, holders = cast_votes(plan, START, scenario.vote_flaw)
         books = Books(tell=self.tell, gate=plan.production.signoffs, votes=votes, binding=binding, holders=holders)
         self.run = Run(scenario, plan, books, Outside(scenario, self.tell, self.note))
-        self._weather = Weather(scenario, self.note, random.Random(scenario.seed + 3), extra_s=scenario.commit_s - 0.002)
+        self._weather = Weather(
+            scenario, self.note, random.Random(scenario.seed + 3), extra_s=scenario.commit_s - 0.002
+        )
         self._fenced: dict[tuple[int, str], tuple[float, dict[str, Any], bool]] = {}
         self._claimed: dict[int, tuple[str, float]] = {}
         self._pressing = 0
@@ -146,7 +152,7 @@ class Simulation:
                 self._wake()
                 await asyncio.sleep(0.5)
             except Rejected as refusal:
-                if press.kind is Kind.ROLLBACK:
+                if press.kind is Kind.ROLLBACK and refusal.code != "verified":
                     books.refused_rollbacks.append((elapsed(), str(refusal)))
                 self.tell(f"{press.who} is told: {str(refusal)}")
                 return
@@ -200,8 +206,8 @@ class Simulation:
         self._start(name, [strike for strike in worker.life.strikes if not strike.call], worker.off_s)
 
     def store(self, life: Life) -> Any:
-        away = AwayStore(MemoryStore(self.run.books, life.name), self.run.books, self._weather)
-        return Through(_Watched(away, self, life), life)
+        watched = _Watched(MemoryStore(self.run.books, life.name), self, life)
+        return Through(AwayStore(watched, self.run.books, self._weather), life)
 
     def job(self, operation_id: int, life: Life) -> Job:
         balancer = Balancer(self.run.outside, life, operation_id, self._looks)
@@ -319,7 +325,8 @@ def leaner(plan: Plan) -> Plan:
     """The plan with fewer probes: 40 a second and windows of 20, so that a run takes milliseconds."""
     probes = plan.target("production").probes.model_copy(update={"operation_rate": 40, "window": 20})
     targets = tuple(
-        target.model_copy(update={"probes": probes}) if target.key == "production" else target for target in plan.targets
+        target.model_copy(update={"probes": probes}) if target.key == "production" else target
+        for target in plan.targets
     )
     return plan.model_copy(update={"targets": targets})
 
@@ -329,5 +336,3 @@ def simulate(scenario: Scenario, plan: Plan, *, is_traced: bool = False) -> Run:
     simulation = Simulation(scenario, plan, is_traced=is_traced)
     course: Coroutine[Any, Any, Run] = simulation.course()
     return run(course)
-
-

@@ -62,14 +62,16 @@ def i3_five_people_said_go(run: Run) -> Iterator[str]:
 
 
 def i4_rollback_wins(run: Run) -> Iterator[str]:
-    rollbacks = [
-        row.operation for row in run.books.rows.values() if row.operation.kind is Kind.ROLLBACK
-    ]
+    rollbacks = [row.operation for row in run.books.rows.values() if row.operation.kind is Kind.ROLLBACK]
     for call in run.outside.calls:
         for rollback in rollbacks:
-            if call.weights.green and call.epoch < rollback.epoch and call.fenced_at > since_start(rollback.accepted_at):
+            if (
+                call.weights.green
+                and call.epoch < rollback.epoch
+                and call.fenced_at > since_start(rollback.accepted_at)
+            ):
                 yield f"I4: GREEN raised by epoch {call.epoch} after rollback {rollback.id} was accepted"
-        if call.at - call.fenced_at > FENCE_COUNTS_S and not run.scenario.keeps_epoch:
+        if call.weights.green and call.at - call.fenced_at > FENCE_COUNTS_S + 1e-6 and not run.scenario.keeps_epoch:
             yield f"I4: a call left {call.at - call.fenced_at:.2f} s after its fence was answered"
     newest = run.books.newest.operation if run.books.rows else None
     if newest is not None and newest.kind is Kind.ROLLBACK and not run.outside.is_all_on(Side.BLUE):
@@ -78,7 +80,9 @@ def i4_rollback_wins(run: Run) -> Iterator[str]:
     for at, why in run.books.refused_rollbacks:
         began = [event for event in run.books.events if event.at < at]
         refused = {event.operation_id for event in began if event.after == State.REFUSED}
-        if {event.operation_id for event in began} - refused and run.books.rows[max(run.books.rows)].operation.id not in refused:
+        if {event.operation_id for event in began} - refused and run.books.rows[
+            max(run.books.rows)
+        ].operation.id not in refused:
             yield f"I4: a rollback was refused at {at:.3f}: {why}"
 
 
@@ -141,8 +145,7 @@ def _was_dark(run: Run, at: float) -> bool:
     """Metrics were dark from 5 s before to 5 s after: no honest answer could be YES."""
     mended = [window.ends for window in run.scenario.metrics]
     return any(
-        window.what != "hot" and window.begins < at - 5 and at + 5 < window.ends
-        for window in run.scenario.metrics
+        window.what != "hot" and window.begins < at - 5 and at + 5 < window.ends for window in run.scenario.metrics
     ) and not any(at - 10 < end < at + 5 for end in mended)
 
 
@@ -254,5 +257,3 @@ CHECKS: tuple[Callable[[Run], Iterator[str]], ...] = (
 
 def violations(run: Run) -> list[str]:
     return [sentence for check in CHECKS for sentence in check(run)]
-
-

@@ -124,7 +124,9 @@ def draw(seed: int, *, is_race: bool = False) -> Scenario:
         sides=tuple(_sides(dice, families)),
         metrics=tuple(_windows(dice, METRIC_FAULTS, 1, 2, 20.0)) if has("metrics") else (),
         pages=tuple(_windows(dice, ("failing",), 1, 2, 15.0)) if has("pages") else (),
-        foreign=tuple((round(dice.uniform(0, 20), 3), dice.choice((0, 0, 50, 90, 100))) for _ in range(dice.randint(1, 2)))
+        foreign=tuple(
+            (round(dice.uniform(0, 20), 3), dice.choice((0, 0, 50, 90, 100))) for _ in range(dice.randint(1, 2))
+        )
         if has("foreign")
         else (),
         presses=_presses(dice, families, is_race=is_race),
