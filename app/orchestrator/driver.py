@@ -271,7 +271,7 @@ class _Run:
         )
         await self._publish(operation, at_once=True)
         if seen.at_100 is not None:
-            self.observer.slow_down(WATCH_RATE)
+            self.observer.slow_down(min(WATCH_RATE, probes.operation_rate))
         return operation
 
     async def _wait(self, until: datetime, operation: Operation) -> None:

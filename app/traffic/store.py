@@ -146,7 +146,9 @@ class PostgresStore:
         self, effect_id: int, outcome: str, detail: str, routes: tuple[RouteOutcome, ...] = ()
     ) -> None:
         async def write(session: AsyncSession) -> None:
-            effect = await session.get_one(tables.Effect, effect_id)
+            effect = await session.get_one(tables.Effect, effect_id, with_for_update=True)
+            if effect.outcome:
+                return  # Another worker took over meanwhile, read the target and answered; or this was committed before.
             effect.outcome, effect.detail = outcome, detail[:500]
             effect.routes = {line.route: {"outcome": line.outcome, "detail": line.detail[:200]} for line in routes}
             effect.outcome_at = await database_now(session)

@@ -127,7 +127,8 @@ class MemoryStore:
         self, effect_id: int, outcome: str, detail: str, routes: tuple[RouteOutcome, ...] = ()
     ) -> None:
         await asyncio.sleep(COMMIT_S)
-        self.ledger.rows[effect_id // 1000].outcomes[effect_id] = outcome
+        outcomes = self.ledger.rows[effect_id // 1000].outcomes
+        outcomes[effect_id] = outcomes[effect_id] or outcome
 
     async def resolve_intents(self, operation_id: int, outcome: str) -> None:
         await asyncio.sleep(COMMIT_S)
