@@ -99,6 +99,11 @@ class Simulation:
         while self.run.books.unfinished:
             await asyncio.sleep(0.25)
         self.run.ended_at = elapsed()
+        # Who is frozen still comes back, and must not do any harm then.
+        thawed = max(life.frozen_until for life in self.run.lives)
+        await asyncio.sleep(max(0.0, thawed - elapsed()) + 1.0)
+        for task in self._tasks:
+            task.cancel()
         await asyncio.sleep(LAST_LANDING_S)
         self.tell(f"the end: {', '.join(str(weights) for weights in self.run.outside.weights)}")
         return self.run
@@ -275,10 +280,13 @@ class Worker:
     async def live(self) -> None:
         """Sweep until death; then nothing of this worker runs any more."""
         sweeping = asyncio.ensure_future(self._sweep_for_ever())
-        await self.life.dead.wait()
-        for task in (sweeping, *self._running.values()):
-            task.cancel()
-        await asyncio.gather(sweeping, *self._running.values(), return_exceptions=True)
+        try:
+            await self.life.dead.wait()
+        finally:
+            tasks = (sweeping, *self._running.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def ensure(self, operation_id: int) -> None:
         if operation_id not in self._running and not self.life.dead.is_set() and not self.life.is_frozen:
@@ -322,8 +330,8 @@ class _quiet:  # noqa: N801 - reads as a word
 
 
 def leaner(plan: Plan) -> Plan:
-    """The plan with fewer probes: 10 a second and windows of 10, so that a run takes milliseconds."""
-    probes = plan.target("production").probes.model_copy(update={"operation_rate": 10, "window": 10})
+    """The plan with fewer probes: 6 a second and windows of 5, so that a run takes milliseconds."""
+    probes = plan.target("production").probes.model_copy(update={"operation_rate": 6, "window": 5})
     targets = tuple(
         target.model_copy(update={"probes": probes}) if target.key == "production" else target
         for target in plan.targets

@@ -29,6 +29,7 @@ CALLS = (
     *("claim", "load", "newest_epoch", "record_intent", "record_outcome", "resolve_intents", "record", "finish"),
     *("readings", "team", "read", "write", "health", "fetch", "send"),
 )
+AROUND_THE_EFFECT = ("record_intent", "newest_epoch", "newest_epoch", "send", "write", "record_outcome", "health")
 WRITE_FAULTS = ("refused", "throttled", "broken", "slow", "lost", "vanished", "late", "partial", "silent")
 VOTE_FLAWS = ("four", "expired", "no_go", "outdated", "same_person", "left_seat")
 STORE_FAULTS = ("fails", "hangs", "lost_commit", "twice")
@@ -103,8 +104,9 @@ def draw(seed: int, *, is_race: bool = False) -> Scenario:
     dice = random.Random(seed * 2 + is_race)
     count = dice.choice((0, 1, 1, 2, 2, 3, 3, 4, 5))
     families = tuple(sorted(dice.sample(FAMILIES, count), key=FAMILIES.index))
-    workers = dice.choice((1, 2, 2, 3, 4))
     has = families.__contains__
+    # Nobody takes over from a frozen worker that is alone: it goes on where it was.
+    workers = 1 if has("freeze") and dice.random() < 0.4 else dice.choice((1, 2, 2, 3, 4))
     return Scenario(
         seed=seed,
         families=families,
@@ -140,8 +142,8 @@ def _strikes(dice: random.Random, families: tuple[str, ...]) -> tuple[Strike, ..
         if family not in families:
             continue
         for _ in range(dice.choice((0, 1, 1, 2, 3))):
-            call = dice.choice((*CALLS, "", "", ""))
-            nth = dice.randint(1, 3) if call else int(dice.triangular(1, 120, 1))
+            call = dice.choice((*CALLS, "", "", "")) if dice.random() < 0.5 else dice.choice(AROUND_THE_EFFECT)
+            nth = dice.choice((1, 1, 2, 3)) if call else int(dice.triangular(1, 120, 1))
             # A freeze is shorter than the lease, longer than it, or longer than any deadline.
             lasts = dice.choice((dice.uniform(0.2, 1.4), dice.uniform(1.6, 8), dice.uniform(8, 40)))
             found.append(Strike(kind, call, nth, dice.random() < 0.5, round(lasts, 3)))
