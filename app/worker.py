@@ -74,7 +74,7 @@ class Worker:
 
         # A process that was started again is another worker: it must not take an old lease for its own.
         name = f"{settings.worker_name}.{secrets.token_hex(2)}"
-        strike = FaultPoint(settings.fault_file).on if settings.fault_file else None
+        strike = FaultPoint(settings.fault_file, name).on if settings.fault_file else None
         drives = Drives(database, SystemClock(), bind, name, strike=strike)
         return cls(name, settings, database, ports, drives, bound, set())
 

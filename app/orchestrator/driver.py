@@ -48,6 +48,8 @@ from app.ports.traffic import ProviderError, StaleEpoch, TrafficTarget
 log = structlog.get_logger()
 
 RENEW_EVERY_S = 0.5
+ASK_TIME_AT_MOST = 3
+"""Claims before the first step, when the answers take so long that they do not tell the time."""
 LOOK_EVERY_S = 0.2
 """How long a waiting worker may go without reading the operation's record: a rollback may have ended it."""
 PUBLISH_EVERY_S = 0.25
@@ -88,11 +90,14 @@ class GrownOld(StaleEpoch):
 async def drive(job: Job, deps: Deps) -> bool:
     """Drive until the operation ends or this worker may no longer. True if this worker drove at all."""
     time = DatabaseClock(deps.clock)
-    asked = time.ask()
-    claimed_at = await deps.store.claim(job.operation_id)
-    if claimed_at is None:
-        return False
-    time.answered(asked, claimed_at)
+    for _ in range(ASK_TIME_AT_MOST):
+        asked = time.ask()
+        claimed_at = await deps.store.claim(job.operation_id)
+        if claimed_at is None:
+            return False
+        time.answered(asked, claimed_at)
+        if time.is_sharp:
+            break
     run = _Run(job, deps, time)
     try:
         await run.to_the_end()

@@ -50,10 +50,6 @@ class RangeControl:
     async def reset_knobs(self) -> Shape:
         return await self._call("POST", "/knobs/reset")
 
-    async def received(self) -> list[Shape]:
-        """The newest writes that reached the balancer agent, stale ones too."""
-        return (await self._call("GET", "/balancer/received"))["writes"]  # type: ignore[no-any-return]
-
     async def restart_release(self, side: Side) -> Shape:
         return await self._call("POST", f"/releases/{side.value}/restart")
 

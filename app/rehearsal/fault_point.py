@@ -3,7 +3,7 @@
 A worker has it only if GONOGO_FAULT_FILE names a file, which a live installation refuses (app/config.py). The file holds
 one order, and the first worker that comes to its point takes it away: `{"after": 12, "call": "record_outcome", "nth": 1,
 "before": true, "signal": "KILL"}` strikes the driver of an operation newer than 12. `call` is a method of the store or of
-the traffic port, or "send": between the fence and the bytes. What was taken lies beside it, named after the process.
+the traffic port, or "send": between the fence and the bytes. What was taken lies beside it, named after process and worker.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ SIGNALS = {"KILL": signal.SIGKILL, "STOP": signal.SIGSTOP}
 @dataclass
 class FaultPoint:
     file: Path
+    worker: str
     _seen: Counter[tuple[int, str]] = field(default_factory=Counter)
 
     def on(self, job: Any, deps: Any) -> tuple[Any, Any]:
@@ -43,7 +44,7 @@ class FaultPoint:
         if operation_id <= order["after"] or here != (order["call"], order["nth"], order["before"]):
             return
         try:
-            os.rename(self.file, self.file.with_name(f"{self.file.name}.taken.{os.getpid()}"))
+            os.rename(self.file, self.file.with_name(f"{self.file.name}.taken.{os.getpid()}.{self.worker}"))
         except FileNotFoundError:
             return
         os.kill(os.getpid(), SIGNALS[order["signal"]])

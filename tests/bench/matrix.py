@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -54,6 +55,15 @@ class Point:
         return f"{self.kind} {self.signal} {side} {self.call} {self.nth}"
 
 
+@dataclass(frozen=True)
+class Struck:
+    """`at` is seconds since 1970."""
+
+    pid: int
+    worker: str
+    at: float
+
+
 @dataclass
 class Finding:
     """What came of one point. `wrong` is empty if all was right."""
@@ -89,7 +99,6 @@ class Matrix:
     team: Team
     findings: list[Finding] = field(default_factory=list)
     rounds: int = 0
-    _struck: tuple[int, float, str] | None = None
 
     @classmethod
     async def make(cls, installation: Installation) -> "Matrix":
@@ -173,13 +182,12 @@ class Matrix:
         draft.write_text(json.dumps({**order, "signal": point.signal}), encoding="utf-8")
         draft.rename(self.file)
         await press()
-        pid, struck_at = await self._wait_struck(mark, point.kind)
-        if pid is None:
-            finding.is_reached = False
+        struck = await self._wait_struck(12 if point.kind == "switch" else 20)
+        if struck is None:
             self.file.unlink(missing_ok=True)
             return
         finding.is_reached = True
-        await self._takeover(finding, point, struck_at)
+        await self._takeover(finding, point, struck)
         moved = await self.until(point.kind, mark, 40)
         if moved is None:
             finding.wrong.append(f"no {mark} within 40 s")
@@ -187,43 +195,50 @@ class Matrix:
             finding.moved_ms = round((getattr(moved, mark) - moved.clicked_at).total_seconds() * 1000)
             finding.state = moved.state
         if point.signal == "STOP":
-            await self._thaw(finding, pid, struck_at)
+            await self._thaw(finding, struck)
 
-    async def _wait_struck(self, mark: str, kind: str) -> tuple[int | None, float]:
-        """The process that was struck, and when; None if the operation came through without."""
-        give_up = time.monotonic() + (20 if mark == "verified_at" else 12)
+    async def _wait_struck(self, within_s: float) -> Struck | None:
+        """Who was struck, and when; None if the operation came through without."""
+        give_up = time.monotonic() + within_s
         while time.monotonic() < give_up:
             for taken in self.file.parent.glob(f"{self.file.name}.taken.*"):
-                return int(taken.suffix[1:]), time.monotonic()
+                pid, _, worker = taken.name.removeprefix(f"{self.file.name}.taken.").partition(".")
+                return Struck(int(pid), worker, taken.stat().st_ctime)
             await asyncio.sleep(0.01)
-        return None, 0.0
+        return None
 
-    async def _takeover(self, finding: Finding, point: Point, struck_at: float) -> None:
+    async def _takeover(self, finding: Finding, point: Point, struck: Struck) -> None:
         """Until another worker holds the operation, or it has ended."""
-        row = await self._newest(point.kind)
-        owner = row.lease_owner if row is not None else ""
-        give_up = struck_at + 15
-        while time.monotonic() < give_up:
+        while time.time() < struck.at + 15:
             row = await self._newest(point.kind)
-            if row is not None and (row.finished_at is not None or row.lease_owner not in ("", owner)):
-                finding.takeover_ms = round((time.monotonic() - struck_at) * 1000)
+            if row is not None and (row.finished_at is not None or row.lease_owner not in ("", struck.worker)):
+                finding.takeover_ms = round((time.time() - struck.at) * 1000)
                 if finding.takeover_ms > TAKEOVER_S * 1000:
                     finding.wrong.append(f"taken over after {finding.takeover_ms} ms")
                 return
             await asyncio.sleep(0.02)
         finding.wrong.append("not taken over within 15 s")
 
-    async def _thaw(self, finding: Finding, pid: int, struck_at: float) -> None:
+    async def _thaw(self, finding: Finding, struck: Struck) -> None:
         """Long past its lease the worker comes back; whatever it still sends is late."""
-        await asyncio.sleep(max(0.0, struck_at + 4 - time.monotonic()))
-        before = len(await self.control.received())
-        os.kill(pid, signal.SIGCONT)
+        await asyncio.sleep(max(0.0, struck.at + 4 - time.time()))
+        before = len(await self.received())
+        os.kill(struck.pid, signal.SIGCONT)
         await asyncio.sleep(1.5)
-        late = (await self.control.received())[before:]
+        late = (await self.received())[before:]
         finding.late_calls = sum(not one["is_stale"] for one in late)
         finding.refused_calls = sum(one["is_stale"] for one in late)
         if late and " send " not in finding.point:
             finding.wrong.append(f"{len(late)} calls left after the thaw")
+
+    async def received(self) -> list[dict[str, Any]]:
+        """The writes that reached the balancer agent, stale ones too (docs/range.md)."""
+        token = (self.installation.range_folder / "agent.token").read_text(encoding="utf-8").strip()
+        url = f"http://127.0.0.1:{self.installation.ports.control}/balancer/received"
+        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+            answer = await client.get(url, headers={"authorization": f"Bearer {token}"})
+        writes: list[dict[str, Any]] = answer.raise_for_status().json()["writes"]
+        return writes
 
     # ── looking ─────────────────────────────────────────────────────────────
 
