@@ -9,7 +9,8 @@ import os
 import sys
 import time
 
-from tests.simulate.pool import Tally, quieten, rehearse, run_seed, run_seeds, try_mutants
+from tests.simulate.mutants import MUTANTS
+from tests.simulate.pool import quieten, rehearse, run_seed, run_seeds, try_mutants
 
 
 def main() -> int:
@@ -22,7 +23,10 @@ def main() -> int:
     simulated_s = time.monotonic() - began
     for line in tally.violations[:20]:
         _say(line)
-    mutants = {} if arguments.no_mutants or arguments.races else try_mutants(jobs=arguments.jobs, say=_say)
+    mutants: dict[str, int | None] = {}
+    if not arguments.no_mutants and not arguments.races:
+        names = [name.replace("_", " ") for name in arguments.mutant or MUTANTS]
+        mutants = try_mutants(names, jobs=arguments.jobs, say=_say)
     survivors = [name for name, seeds in mutants.items() if seeds is None]
     is_ok = not tally.violations and not survivors
     result = {
@@ -64,10 +68,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 8), help="processes")
     parser.add_argument("--races", action="store_true", help="switch and rollback pressed at about the same moment")
     parser.add_argument("--no-mutants", action="store_true", help="leave out the proof of the simulator's power")
+    parser.add_argument("--mutant", action="append", help="only this mutant; may be given several times")
     return parser.parse_args()
-
-
-__all__ = ["Tally", "main"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -136,13 +136,13 @@ def hunt(name: str, seeds: int = MUTANT_SEEDS) -> int | None:
     return None
 
 
-def try_mutants(*, jobs: int, say: Say = print) -> dict[str, int | None]:
+def try_mutants(names: list[str], *, jobs: int, say: Say = print) -> dict[str, int | None]:
     """Each mutant with the number of seeds after which it was caught."""
     found: dict[str, int | None] = {}
-    for name, seeds in _in_parallel(_hunt, list(MUTANTS), jobs):
+    for name, seeds in _in_parallel(_hunt, names, jobs):
         say(f"mutant {name}: {f'caught after {seeds}' if seeds else 'SURVIVED'}")
         found[name] = seeds
-    return {name: found[name] for name in MUTANTS}
+    return {name: found[name] for name in names}
 
 
 def _hunt(name: str) -> tuple[str, int | None]:
