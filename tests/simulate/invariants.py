@@ -34,6 +34,16 @@ def since_start(at: datetime) -> float:
     return (at - START).total_seconds()
 
 
+def thawed(call: Call) -> bool:
+    """Its worker stood still between the fence and the bytes: no program notices that. Only the balancer can judge it,
+    by its epoch, and that is the one thing such a call is judged by here."""
+    return call.at - call.fenced_at > FENCE_COUNTS_S
+
+
+def left_at(call: Call) -> float:
+    return call.fenced_at if thawed(call) else call.at
+
+
 def i1_something_healthy_has_weight(run: Run) -> Iterator[str]:
     yield from run.outside.broken
     for call in run.outside.calls:
@@ -43,7 +53,7 @@ def i1_something_healthy_has_weight(run: Run) -> Iterator[str]:
 
 def i2_green_was_proven(run: Run) -> Iterator[str]:
     for call in run.outside.calls:
-        if call.weights.green and call.at - call.green_passed_at > PROOF_S:
+        if call.weights.green and left_at(call) - call.green_passed_at > PROOF_S:
             yield f"I2: GREEN raised at {call.at:.3f} on a proof of {call.green_passed_at:.3f}"
 
 
@@ -217,7 +227,7 @@ def read_before_retry(run: Run) -> Iterator[str]:
         for earlier, later in pairwise(batches.values()):
             was_refused = all(call.is_known_refused for call in earlier)
             read = any(earlier[0].at <= at <= later[0].at and who == number for at, who in run.outside.reads)
-            if not was_refused and not read:
+            if not was_refused and not read and not thawed(later[0]):
                 yield f"read first: operation {number} wrote again at {later[0].at:.3f} without reading"
         begun = [batch[0].at for batch in batches.values()]
         for first, other in zip(begun, begun[WRITES_A_SECOND:], strict=False):
