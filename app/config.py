@@ -67,7 +67,9 @@ def from_env(environ: dict[str, str] | None = None) -> Settings:
     if mode not in ("range", "live"):
         raise Misconfigured(f"GONOGO_MODE is {mode!r}; it must be range or live.")
     if mode == "live" and env.get("GONOGO_FAULT_FILE"):
-        raise Misconfigured("GONOGO_FAULT_FILE is set. It lets tests kill workers, and a live installation has none of it.")
+        raise Misconfigured(
+            "GONOGO_FAULT_FILE is set. It lets tests kill workers, and a live installation has none of it."
+        )
     data_dir = Path(env.get("GONOGO_DATA", str(ROOT / ".gonogo")))
     secret_text = env.get("GONOGO_SECRET", "")
     return Settings(

@@ -294,7 +294,7 @@ def _rollback_step(operation: Operation, script: Script, now: datetime) -> Step:
 
 
 def _guard_is_over(operation: Operation) -> bool:
-    """Its time is over *and* a look taken since found BLUE: what landed while nobody could look is not left standing."""
+    """Its time is over *and* a look taken since found BLUE: what landed while nobody looked is not left standing."""
     return (
         operation.guard_until is not None
         and operation.confirmed_at is not None

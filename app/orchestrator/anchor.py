@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 
 from app.ports.clock import Clock
 
-
 SHARP_S = 0.5
 
 
@@ -29,8 +28,8 @@ class DatabaseClock:
 
     @property
     def is_sharp(self) -> bool:
-        """False while the only answers took so long (a freeze, a database that hung) that this clock may be far ahead: a
-        deadline would seem to have passed that has not."""
+        """False while the only answers took so long (a freeze, a database that hung) that this clock may be far
+        ahead: a deadline would seem to have passed that has not."""
         return self._within <= SHARP_S
 
     def now(self) -> datetime:

@@ -43,8 +43,8 @@ class Ground:
 
 
 async def run_check(name: str, operation: Operation, ground: Ground) -> Outcome:
-    """Ask one check. A check that cannot be answered is UNKNOWN, never YES (I8). What it found is as old as the question:
-    a worker that was frozen between answer and record must not make an old proof look fresh."""
+    """Ask one check. A check that cannot be answered is UNKNOWN, never YES (I8). What it found is as old as the
+    question: a worker that was frozen between answer and record must not make an old proof look fresh."""
     check = _CHECKS[name]
     asked_at = ground.now()
     try:

@@ -91,8 +91,8 @@ class OperationStore(Protocol):
     async def record_outcome(
         self, effect_id: int, outcome: str, detail: str, routes: tuple[RouteOutcome, ...] = ()
     ) -> None:
-        """`outcome`: applied, refused, unknown, stale; `routes` the same for each route of the target. Does nothing to an
-        effect that has an outcome: a worker that comes back from a freeze does not overwrite what was read since."""
+        """`outcome`: applied, refused, unknown, stale; `routes` the same for each route of the target. Does nothing to
+        an effect that has an outcome: a worker back from a freeze does not overwrite what was read since."""
         ...
 
     async def resolve_intents(self, operation_id: int, outcome: str) -> None:

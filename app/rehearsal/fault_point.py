@@ -1,9 +1,10 @@
 """A point at which a worker dies or freezes: for tests with real processes, and for nothing else.
 
-A worker has it only if GONOGO_FAULT_FILE names a file, which a live installation refuses (app/config.py). The file holds
-one order, and the first worker that comes to its point takes it away: `{"after": 12, "call": "record_outcome", "nth": 1,
-"before": true, "signal": "KILL"}` strikes the driver of an operation newer than 12. `call` is a method of the store or of
-the traffic port, or "send": between the fence and the bytes. What was taken lies beside it, named after process and worker.
+A worker has it only if GONOGO_FAULT_FILE names a file, which a live installation refuses (app/config.py). The file
+holds one order, and the first worker that comes to its point takes it away: `{"after": 12, "call": "record_outcome",
+"nth": 1, "before": true, "signal": "KILL"}` strikes the driver of an operation newer than 12. `call` is a method of the
+store or of the traffic port, or "send": between the fence and the bytes. What was taken lies beside it, named after
+process and worker.
 """
 
 import asyncio

@@ -156,8 +156,8 @@ async def request_rollback(
 
 
 async def _is_worth_it(session: AsyncSession, deployment: Deployment) -> None:
-    """After a rollback that was verified there is nothing to roll back; one that ended unverified can be asked for again,
-    because nobody knows where customers are."""
+    """After a rollback that was verified there is nothing to roll back; one that ended unverified can be asked for
+    again, because nobody knows where customers are."""
     if deployment.state != course.State.ROLLED_BACK:
         return
     last = select(Operation.verified_at).where(

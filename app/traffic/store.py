@@ -24,8 +24,8 @@ from app.traffic.commands import restore as request_restore
 LEASE = timedelta(seconds=1.5)
 """Renewed every 0.5 s while held; a dead worker's operation is free this long after its last renewal."""
 OPEN = ("", "unknown")
-"""Outcomes of effects that leave a question. An "applied" one leaves a question too while the operation does not say that
-it is written: its worker died in between."""
+"""Outcomes of effects that leave a question. An "applied" one leaves a question too while the operation does not say
+that it is written: its worker died in between."""
 PRESENT_WITHIN = timedelta(minutes=10)
 _CLOCK = func.clock_timestamp()
 _ENDED = {
@@ -148,7 +148,7 @@ class PostgresStore:
         async def write(session: AsyncSession) -> None:
             effect = await session.get_one(tables.Effect, effect_id, with_for_update=True)
             if effect.outcome:
-                return  # Another worker took over meanwhile, read the target and answered; or this was committed before.
+                return  # Another worker took over, read the target and answered; or this was committed before.
             effect.outcome, effect.detail = outcome, detail[:500]
             effect.routes = {line.route: {"outcome": line.outcome, "detail": line.detail[:200]} for line in routes}
             effect.outcome_at = await database_now(session)

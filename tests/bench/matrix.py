@@ -1,12 +1,17 @@
 """Real workers, real PostgreSQL, the real range: a worker is killed or frozen at every call of a switch and of a
 rollback. Each round is a switch and a rollback with one fault each; what must hold is checked after each.
+
+`python -m tests.bench.matrix [--rounds 5]`; the last line is one JSON object, the exit code 0 if all was right.
 """
 
+import argparse
 import asyncio
 import contextlib
 import json
 import os
 import signal
+import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
@@ -28,9 +33,18 @@ from app.rehearsal.supervisor import Installation
 SIGNERS = ("DevOps lead", "Backend lead", "Security officer", "Operations", "Project manager")
 TAKEOVER_S = 3.0
 FAULT_FILE = "fault.json"
+BASE_PORT = 8900
 SETTLE_S = 12.0
 SWITCH = (
-    *(("claim", 1), ("load", 1), ("health", 1), ("read", 1), ("readings", 1), ("record_intent", 1), ("newest_epoch", 1)),
+    *(
+        ("claim", 1),
+        ("load", 1),
+        ("health", 1),
+        ("read", 1),
+        ("readings", 1),
+        ("record_intent", 1),
+        ("newest_epoch", 1),
+    ),
     *(("send", 1), ("write", 1), ("record_outcome", 1), ("record", 1), ("read", 2), ("record", 2), ("record", 3)),
     *(("claim", 2),),
 )
@@ -335,3 +349,27 @@ def summary(findings: list[Finding], *, is_chain_whole: bool) -> dict[str, Any]:
         "stale calls, refused by the balancer": sum(finding.refused_calls for finding in reached),
         "the log's chain verifies": is_chain_whole,
     }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make matrix")
+    parser.add_argument("--rounds", type=int, default=99, help="at most as many, spread over all points")
+    parser.add_argument("--customers", type=int, default=120, help="requests a second")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gonogo-matrix-") as folder:
+        environment = {"GONOGO_FAULT_FILE": str(Path(folder) / FAULT_FILE)}
+        # Three workers: one may still be on its way back when the next is struck.
+        with Installation(
+            Path(folder) / "installation",
+            base_port=BASE_PORT,
+            customers_rps=arguments.customers,
+            workers=3,
+            environment=environment,
+        ) as installation:
+            found = asyncio.run(measure_matrix(installation, arguments.rounds))
+    print(json.dumps(found, ensure_ascii=False))
+    return 0 if found["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

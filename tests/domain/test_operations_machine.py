@@ -1,5 +1,5 @@
-"""Operations as a whole: presses, deaths, writes that are refused, lost or land late, in any order. Hypothesis plays the
-driver, the balancer and the people; the domain decides each step."""
+"""Operations as a whole: presses, deaths, writes that are refused, lost or land late, in any order. Hypothesis plays
+the driver, the balancer and the people; the domain decides each step."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -206,7 +206,9 @@ class Operations(RuleBasedStateMachine):
             assert all(epoch != operation.epoch for _, _, epoch in self.landing)
         if operation.kind is Kind.ROLLBACK and state is State.DONE:
             assert self.weights == BLUE
-            assert not any(weights.green for _, weights, _ in self.landing), "the guard ended before the last call landed"
+            assert not any(weights.green for _, weights, _ in self.landing), (
+                "the guard ended before the last call landed"
+            )
         self._set(state=state)
         if restore:
             self._accept(Kind.ROLLBACK)

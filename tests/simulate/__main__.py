@@ -1,4 +1,5 @@
-"""`make simulate SEEDS=20000`: many seeds, then the mutants; the last line is one JSON object, the exit code 0 if all held.
+"""`make simulate SEEDS=20000`: many seeds, then the mutants; the last line is one JSON object, the exit code 0 if all
+held.
 
 `python -m tests.simulate --seed 174 --trace` shows one run; `--races` presses switch and rollback at the same moment.
 """
@@ -42,7 +43,9 @@ def main() -> int:
     if mutants:
         result["mutants_caught_after_seeds"] = mutants
     if tally.violations:
-        result["reproduce"] = f"python -m tests.simulate --seed {tally.first_bad}{' --races' if arguments.races else ''} --trace"
+        result["reproduce"] = (
+            f"python -m tests.simulate --seed {tally.first_bad}{' --races' if arguments.races else ''} --trace"
+        )
     print(json.dumps(result, ensure_ascii=False))
     return 0 if is_ok else 1
 
@@ -70,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--no-mutants", action="store_true", help="leave out the proof of the simulator's power")
     parser.add_argument("--mutant", action="append", help="only this mutant; may be given several times")
     return parser.parse_args()
+
 
 if __name__ == "__main__":
     sys.exit(main())

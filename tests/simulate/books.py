@@ -1,5 +1,5 @@
-"""The books of the simulator: the ledger with what the commands add to it (app/traffic/commands.py), decided by the same
-domain functions, and the store that may be away."""
+"""The books of the simulator: the ledger with what the commands add to it (app/traffic/commands.py), decided by the
+same domain functions, and the store that may be away."""
 
 import asyncio
 import random
@@ -150,9 +150,9 @@ class Books(Ledger):
                 self.course = course.follow(self.course, Change.SWITCH_ARRIVED)
             elif operation.state is State.REFUSED:
                 self.course = course.follow(self.course, Change.SWITCH_REFUSED)
-        elif operation.kind is Kind.ROLLBACK and state is course.State.ROLLING_BACK:
-            if operation.verified_at is not None or operation.state in ENDED:
-                self.course = course.follow(self.course, Change.ROLLBACK_DONE)
+        has_ended = operation.verified_at is not None or operation.state in ENDED
+        if operation.kind is Kind.ROLLBACK and state is course.State.ROLLING_BACK and has_ended:
+            self.course = course.follow(self.course, Change.ROLLBACK_DONE)
 
 
 def _elapsed() -> float:

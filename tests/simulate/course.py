@@ -159,7 +159,7 @@ class Simulation:
             except Rejected as refusal:
                 if press.kind is Kind.ROLLBACK and refusal.code != "verified":
                     books.refused_rollbacks.append((elapsed(), str(refusal)))
-                self.tell(f"{press.who} is told: {str(refusal)}")
+                self.tell(f"{press.who} is told: {refusal!s}")
                 return
 
     def _accept(self, press: Press, key: str) -> None:

@@ -1,4 +1,4 @@
-"""What must hold in and after every run (reliability.md, I1 to I10). Own constants: a wrong one in the product must show.
+"""What must hold in and after every run: invariants I1 to I9. Own constants: a wrong one in the product must show.
 
 Each check yields sentences that begin with the invariant's name; none is the good answer.
 """
@@ -85,7 +85,8 @@ def i4_rollback_wins(run: Run) -> Iterator[str]:
             yield f"I4: a call left {call.at - call.fenced_at:.2f} s after its fence was answered"
     newest = run.books.newest.operation if run.books.rows else None
     if newest is not None and newest.kind is Kind.ROLLBACK and not run.outside.is_all_on(Side.BLUE):
-        if run.outside.foreign_at < run.books.ended_at.get(newest.id, 0.0) - 1:
+        is_ours = run.outside.foreign_at < run.books.ended_at.get(newest.id, 0.0) - 1
+        if is_ours:
             yield f"I4: the last operation is a rollback, and the end is {run.outside.weights}"
     for at, why in run.books.refused_rollbacks:
         began = [event for event in run.books.events if event.at < at]
@@ -186,7 +187,8 @@ def _rollback_pages(run: Run, number: int, slack: float) -> Iterator[str]:
     if operation.state is State.SUPERSEDED:
         yield f"I4: rollback {number} was superseded"
     elif verified is None or since_start(verified) - clicked > VERIFIED_S + slack:
-        if paged is None or paged - clicked > VERIFIED_S + slack:
+        is_paged = paged is not None and paged - clicked <= VERIFIED_S + slack
+        if not is_paged:
             yield f"I9: rollback {number} was not verified in time and paged nobody (ended {ended - clicked:.1f} s)"
     if ended - clicked > GIVES_UP_S + slack + VERIFIED_S:
         yield f"I9: rollback {number} took {ended - clicked:.0f} s"

@@ -154,8 +154,6 @@ def the_claim_is_not_looked_at() -> Patches:
 
         return await drive(job, replace(deps, store=Anyway()))
 
-
-
     yield patch.object(course, "drive", drives_anyway)
 
 
@@ -304,7 +302,9 @@ def done_when_written() -> Patches:
 
 @mutant
 def a_rollback_waits_for_the_switch() -> Patches:
-    table = {key: to for key, to in deployments.TRANSITIONS.items() if key != (deployments.State.SWITCHING, Change.ROLL_BACK)}
+    table = {
+        key: to for key, to in deployments.TRANSITIONS.items() if key != (deployments.State.SWITCHING, Change.ROLL_BACK)
+    }
     yield patch.object(deployments, "TRANSITIONS", table)
 
 
@@ -335,8 +335,6 @@ def one_person_may_sign_twice() -> Patches:
     def lenient(*arguments: Any) -> Any:
         gate = evaluate(*arguments)
         return replace(gate, verdict=signoffs.GateVerdict.PASSED) if not gate.missing else gate
-
-
 
     yield patch.object(books, "evaluate", lenient)
 

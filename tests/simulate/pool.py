@@ -16,7 +16,7 @@ from app.domain.plan import Plan
 from app.providers.plan_yaml import load_plan
 from tests.simulate.course import Run, leaner, simulate
 from tests.simulate.invariants import violations
-from tests.simulate.mutants import MUTANTS, put_in
+from tests.simulate.mutants import put_in
 from tests.simulate.scenario import Scenario, draw
 
 PLAN_FILE = ROOT / "plans" / "alawael.yaml"

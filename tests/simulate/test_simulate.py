@@ -1,4 +1,4 @@
-"""The simulator in the suite: fixed seeds hold, the same seed is the same run, the mutants that are caught soon are caught,
+"""The simulator in the suite: fixed seeds hold, the same seed is the same run, the mutants of the design are caught,
 and what it once found stays mended. `make simulate` does the rest."""
 
 import subprocess
@@ -100,7 +100,9 @@ def test_a_clock_that_was_set_by_a_frozen_claim_is_set_again() -> None:
 
 def test_a_write_of_which_one_route_was_carried_out_is_never_called_refused() -> None:
     run = simulate(
-        one_strike(routes=2, writes=("partial:0", ":0", *["refused:0"] * 200), sides=(Window("GREEN.sick", 1.0, 40.0),)),
+        one_strike(
+            routes=2, writes=("partial:0", ":0", *["refused:0"] * 200), sides=(Window("GREEN.sick", 1.0, 40.0),)
+        ),
         plan_of_the_runs(),
     )
     assert violations(run) == []

@@ -1,4 +1,4 @@
-"""A few points of `make matrix` with real processes: a worker is killed before its write, another is frozen in a rollback."""
+"""Two points of `make matrix` with real processes: a worker is killed in a switch, another is frozen in a rollback."""
 
 from pathlib import Path
 
