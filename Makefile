@@ -7,7 +7,8 @@ TARGET ?=
 DRILL = $(if $(FAULT),--fault $(FAULT),) $(if $(TARGET),--target $(TARGET),)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench drill lock clean environment environment-dev
+SEEDS ?= 2000
+.PHONY: help run test lint bench simulate matrix drill lock clean environment environment-dev
 
 help: ## Explain the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -27,6 +28,12 @@ lint: environment-dev ## Check style, types, the house's floors and the vendored
 
 bench: environment-dev ## Measure the switch, the rollback, the live updates, the pages and each provider
 	@"$(BIN)/python" -m tests.bench $(ARGS)
+
+simulate: environment-dev ## Simulate whole courses with faults, and catch the mutants (SEEDS=20000, ARGS=--races)
+	@PYTHONHASHSEED=0 "$(BIN)/python" -m tests.simulate --seeds $(SEEDS) $(ARGS)
+
+matrix: environment-dev ## Kill and freeze real workers at every call of a switch and of a rollback (about 25 min)
+	@"$(BIN)/python" -m tests.bench.matrix $(ARGS)
 
 drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-slow, green-dead, worker-kill, postgres-restart; TARGET=haproxy)
 	@exec setpriv --pdeathsig TERM -- "$(BIN)/gonogo" drill $(DRILL) $(ARGS)

@@ -28,6 +28,8 @@ class Settings:
     secret: bytes
     worker_name: str
     secure_cookies: bool
+    fault_file: Path | None = None
+    """Where tests order a worker's death (app/rehearsal/fault_point.py); never in a live installation."""
 
     @property
     def is_range(self) -> bool:
@@ -64,6 +66,10 @@ def from_env(environ: dict[str, str] | None = None) -> Settings:
     mode = env.get("GONOGO_MODE", "live")
     if mode not in ("range", "live"):
         raise Misconfigured(f"GONOGO_MODE is {mode!r}; it must be range or live.")
+    if mode == "live" and env.get("GONOGO_FAULT_FILE"):
+        raise Misconfigured(
+            "GONOGO_FAULT_FILE is set. It lets tests kill workers, and a live installation has none of it."
+        )
     data_dir = Path(env.get("GONOGO_DATA", str(ROOT / ".gonogo")))
     secret_text = env.get("GONOGO_SECRET", "")
     return Settings(
@@ -75,4 +81,5 @@ def from_env(environ: dict[str, str] | None = None) -> Settings:
         secret=secret_text.encode() if secret_text else _secret(data_dir),
         worker_name=env.get("GONOGO_WORKER_NAME", f"worker-{os.getpid()}"),
         secure_cookies=env.get("GONOGO_INSECURE_COOKIES", "") != "1" and mode == "live",
+        fault_file=Path(env["GONOGO_FAULT_FILE"]) if env.get("GONOGO_FAULT_FILE") else None,
     )

@@ -32,6 +32,7 @@ from app.jobs.wake import listen_for_jobs
 from app.logs import configure_logs
 from app.metrics.tasks import collect
 from app.providers.clock import SystemClock
+from app.rehearsal.fault_point import FaultPoint
 from app.signoffs.commands import expire_votes
 from app.traffic.tasks import Drives, Steered
 from app.traffic.watch import Watch, Watched, find_watched
@@ -73,7 +74,8 @@ class Worker:
 
         # A process that was started again is another worker: it must not take an old lease for its own.
         name = f"{settings.worker_name}.{secrets.token_hex(2)}"
-        drives = Drives(database, SystemClock(), bind, name)
+        strike = FaultPoint(settings.fault_file, name).on if settings.fault_file else None
+        drives = Drives(database, SystemClock(), bind, name, strike=strike)
         return cls(name, settings, database, ports, drives, bound, set())
 
     async def run(self, stop: asyncio.Event) -> None:

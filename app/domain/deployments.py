@@ -59,7 +59,7 @@ TRANSITIONS: dict[tuple[State, Change], State] = {
     (State.ARMED, Change.SWITCH): State.SWITCHING,
     (State.SWITCHING, Change.SWITCH_REFUSED): State.ARMED,
     (State.SWITCHING, Change.SWITCH_ARRIVED): State.SWITCHED,
-    **{(state, Change.ROLL_BACK): State.ROLLING_BACK for state in AFTER_SWITCH_BEGAN},
+    **{(state, Change.ROLL_BACK): State.ROLLING_BACK for state in (*AFTER_SWITCH_BEGAN, State.ROLLED_BACK)},
     (State.ROLLING_BACK, Change.ROLLBACK_DONE): State.ROLLED_BACK,
     (State.ROLLED_BACK, Change.NEW_ATTEMPT): State.PREPARING,
     (State.SWITCHED, Change.COMPLETE): State.COMPLETED,

@@ -16,8 +16,16 @@ HEALTH_LIMIT = timedelta(seconds=15)
 """GREEN may be raised only on a passing health check at most this old (I2)."""
 ARRIVE_WITHIN = timedelta(seconds=15)
 """A switch that is not observed complete by then is taken back."""
-GUARD_FOR = timedelta(seconds=10)
-"""How long a rollback re-asserts BLUE: longer than any call that may still be in flight."""
+FENCE_COUNTS_FOR = timedelta(seconds=0.5)
+"""A call that raises GREEN leaves at most this long after the store said that nothing newer exists: a worker that was
+frozen in between asks again."""
+LONGEST_CALL = timedelta(seconds=3)
+"""The deadline of a provider's call: as long as this it may be on its way (providers/exchange.WHOLE)."""
+LONGEST_LATE = timedelta(seconds=8)
+"""How long a balancer may take to apply what it accepted."""
+GUARD_FOR = FENCE_COUNTS_FOR + LONGEST_CALL + LONGEST_LATE + timedelta(seconds=0.5)
+"""How long a rollback re-asserts BLUE: longer than any call that may still be in flight. It ends with a look that was
+taken after that time and found BLUE."""
 ASSERT_EVERY = timedelta(seconds=1)
 VERIFY_EVERY = timedelta(seconds=0.5)
 GIVE_UP_AFTER = timedelta(minutes=10)
@@ -105,8 +113,10 @@ def script_of(phase: Phase) -> Script:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation as recorded. `open_intent` says that a write was announced and its outcome never recorded;
-    `may_have_written` that one was announced which the balancer did not plainly refuse, so that it may still land."""
+    """An operation as recorded. `open_intent` says that a write was announced and what came of it never recorded;
+    `may_have_written` that one was announced which the balancer did not plainly refuse, so that it may still land.
+    `asserted_at` and `confirmed_at` are the driving worker's own: when its guard last looked, and when the look began
+    that last found the target as wanted."""
 
     id: int
     kind: Kind
@@ -121,6 +131,7 @@ class Operation:
     read_back_at: datetime | None = None
     observed_100_at: datetime | None = None
     asserted_at: datetime | None = None
+    confirmed_at: datetime | None = None
     verified_at: datetime | None = None
     escalated_at: datetime | None = None
     guard_until: datetime | None = None
@@ -268,17 +279,27 @@ def _rollback_step(operation: Operation, script: Script, now: datetime) -> Step:
         return ReadBack()
     if not pending and operation.verified_at is None:
         return Verified()
-    is_guarding = operation.guard_until is None or now < operation.guard_until
-    if is_guarding and (operation.asserted_at is None or now - operation.asserted_at >= ASSERT_EVERY):
+    is_guarding = not _guard_is_over(operation)
+    if (is_guarding or pending) and (operation.asserted_at is None or now - operation.asserted_at >= ASSERT_EVERY):
         return Assert()
     fresh = _next_look(operation, pending, now)
     if pending and fresh <= now:
         return RunChecks(pending)
-    if not pending and operation.guard_until is not None and now >= operation.guard_until:
+    if not pending and not is_guarding:
         return Finish(State.ESCALATED if operation.escalated_at else State.DONE)
     if now - operation.accepted_at > GIVE_UP_AFTER:
-        return Finish(State.ESCALATED, "Not verified; the team takes over")
+        what = "Not verified" if pending else "The balancer does not confirm BLUE any more"
+        return Finish(State.ESCALATED, f"{what}; the team takes over")
     return Wait(min(fresh, now + ASSERT_EVERY))
+
+
+def _guard_is_over(operation: Operation) -> bool:
+    """Its time is over *and* a look taken since found BLUE: what landed while nobody looked is not left standing."""
+    return (
+        operation.guard_until is not None
+        and operation.confirmed_at is not None
+        and operation.confirmed_at >= operation.guard_until
+    )
 
 
 def _is_yes(operation: Operation, name: str) -> bool:

@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 
 from app.ports.clock import Clock
 
+SHARP_S = 0.5
+
 
 class DatabaseClock:
     """Carries the database's time on with the monotonic clock. Each answer of the database can only improve it: the
@@ -23,6 +25,12 @@ class DatabaseClock:
         within = self._clock.monotonic() - asked
         if within < self._within:
             self._origin, self._asked, self._within = database_now, asked, within
+
+    @property
+    def is_sharp(self) -> bool:
+        """False while the only answers took so long (a freeze, a database that hung) that this clock may be far
+        ahead: a deadline would seem to have passed that has not."""
+        return self._within <= SHARP_S
 
     def now(self) -> datetime:
         """Database time; there must have been an answer before."""

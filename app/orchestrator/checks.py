@@ -43,8 +43,10 @@ class Ground:
 
 
 async def run_check(name: str, operation: Operation, ground: Ground) -> Outcome:
-    """Ask one check. A check that cannot be answered is UNKNOWN, never YES (I8)."""
+    """Ask one check. A check that cannot be answered is UNKNOWN, never YES (I8). What it found is as old as the
+    question: a worker that was frozen between answer and record must not make an old proof look fresh."""
     check = _CHECKS[name]
+    asked_at = ground.now()
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             answer, found, proof = await check(operation, ground)
@@ -52,7 +54,7 @@ async def run_check(name: str, operation: Operation, ground: Ground) -> Outcome:
         answer, found, proof = Answer.UNKNOWN, "no answer", error.message
     except TimeoutError:
         answer, found, proof = Answer.UNKNOWN, "no answer", f"nothing within {CHECK_TIMEOUT_S:.0f} s"
-    return Outcome(answer, found[:200], proof[:500], ground.now())
+    return Outcome(answer, found[:200], proof[:500], asked_at)
 
 
 def _yes_if(condition: bool, found: str, proof: str) -> Verdicts:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from app.domain.operations import (
+    FENCE_COUNTS_FOR,
     GUARD_FOR,
     HEALTH_LIMIT,
     Answer,
@@ -47,6 +48,8 @@ from app.ports.traffic import ProviderError, StaleEpoch, TrafficTarget
 log = structlog.get_logger()
 
 RENEW_EVERY_S = 0.5
+ASK_TIME_AT_MOST = 3
+"""Claims before the first step, when the answers take so long that they do not tell the time."""
 LOOK_EVERY_S = 0.2
 """How long a waiting worker may go without reading the operation's record: a rollback may have ended it."""
 PUBLISH_EVERY_S = 0.25
@@ -80,14 +83,21 @@ class Deps:
     chance: random.Random
 
 
+class GrownOld(StaleEpoch):
+    """The answer of the fence, or the proof of GREEN, is older than it may be: ask again before anything leaves."""
+
+
 async def drive(job: Job, deps: Deps) -> bool:
     """Drive until the operation ends or this worker may no longer. True if this worker drove at all."""
     time = DatabaseClock(deps.clock)
-    asked = time.ask()
-    claimed_at = await deps.store.claim(job.operation_id)
-    if claimed_at is None:
-        return False
-    time.answered(asked, claimed_at)
+    for _ in range(ASK_TIME_AT_MOST):
+        asked = time.ask()
+        claimed_at = await deps.store.claim(job.operation_id)
+        if claimed_at is None:
+            return False
+        time.answered(asked, claimed_at)
+        if time.is_sharp:
+            break
     run = _Run(job, deps, time)
     try:
         await run.to_the_end()
@@ -106,6 +116,7 @@ class _Run:
         self._renewal: asyncio.Task[None] | None = None
         self._lost: BaseException | None = None
         self._asserted_at: datetime | None = None
+        self._confirmed_at: datetime | None = None
         self._published_at = 0.0
         self._customers: CustomerCount | None = None
         self._failures = 0
@@ -151,7 +162,8 @@ class _Run:
         """The operation as recorded. Nobody else writes to it while this worker holds the lease, except to end it: what
         this worker records is carried on in memory, and the record is read again after effects and now and then."""
         self._looked_at = self.clock.monotonic()
-        return replace(await self.store.load(self.job.operation_id), asserted_at=self._asserted_at)
+        operation = await self.store.load(self.job.operation_id)
+        return replace(operation, asserted_at=self._asserted_at, confirmed_at=self._confirmed_at)
 
     async def _record(self, operation: Operation, progress: Progress) -> Operation:
         await self.store.record(operation.id, progress)
@@ -178,6 +190,8 @@ class _Run:
                     return operation
             case Finish(state, reason, restore):
                 await self._count_customers_last(operation)
+                if state is State.DONE:
+                    await self._settle_intents(operation)
                 await self.store.finish(operation.id, state, reason, restore=restore)
             case Done():
                 pass
@@ -262,7 +276,7 @@ class _Run:
         )
         await self._publish(operation, at_once=True)
         if seen.at_100 is not None:
-            self.observer.slow_down(WATCH_RATE)
+            self.observer.slow_down(min(WATCH_RATE, probes.operation_rate))
         return operation
 
     async def _wait(self, until: datetime, operation: Operation) -> None:
@@ -305,28 +319,48 @@ class _Run:
 
     # ── effects ─────────────────────────────────────────────────────────────
 
-    async def _fence(self, operation: Operation) -> None:
+    async def _fence(self, operation: Operation, proven_at: datetime | None) -> None:
+        """Right before a call leaves: is this still the newest operation, and ours? A call that raises GREEN (it has a
+        `proven_at`) also needs an answer and a proof that did not grow old while this worker was frozen."""
         if self._lost is not None:
             raise Superseded("the lease is gone")
+        asked_at = self.now()
         newest = await self.store.newest_epoch(operation.id)
         if newest != operation.epoch:
             raise StaleEpoch(operation.epoch, newest)
+        if proven_at is not None and (
+            self.now() - asked_at > FENCE_COUNTS_FOR or self.now() - proven_at > HEALTH_LIMIT
+        ):
+            raise GrownOld(operation.epoch, newest)
 
     async def _issue(self, weights: Weights, operation: Operation) -> datetime | None:
         """Intent, fence, write, outcome. When the balancer accepted, or None; retries are the caller's next steps."""
-        if weights.green > 0 and not await self._green_is_proven(operation):
-            return None
+        proven_at = None
+        if weights.green > 0:
+            proven_at = await self._green_proven_at(operation)
+            if proven_at is None:
+                return None
         checks, self._unrecorded = self._unrecorded, {}
         effect = await self.store.record_intent(operation.id, weights, checks)
         # From here on probes are worth their price; before, they would only take time from the write.
         self.observer.start()
+        left = 0
+
+        async def fence() -> None:
+            nonlocal left
+            await self._fence(operation, proven_at)
+            left += 1
+
         try:
-            routes = await self.job.traffic.write(weights, epoch=operation.epoch, fence=lambda: self._fence(operation))
+            routes = await self.job.traffic.write(weights, epoch=operation.epoch, fence=fence)
         except (StaleEpoch, Superseded) as stale:
-            await self.store.record_outcome(effect, "stale", str(stale))
+            # Of several routes some may have been written before the fence closed.
+            await self.store.record_outcome(effect, "unknown" if left else "stale", str(stale))
+            if isinstance(stale, GrownOld):
+                return None
             raise
         except ProviderError as error:
-            outcome = "unknown" if error.unknown_outcome else "refused"
+            outcome = _outcome_of(error)
             await self.store.record_outcome(effect, outcome, error.message, error.routes)
             log.warning("operation.write.failed", operation=operation.id, outcome=outcome, error=error.message)
             await self._back_off(error.retry_after)
@@ -336,12 +370,13 @@ class _Run:
         await self.store.record_outcome(effect, "applied", f"BLUE {weights.blue}, GREEN {weights.green}", routes)
         return accepted_at
 
-    async def _green_is_proven(self, operation: Operation) -> bool:
-        """I2: no call that raises GREEN without a passing health check of the right digest, at most 15 s old."""
+    async def _green_proven_at(self, operation: Operation) -> datetime | None:
+        """I2: no call that raises GREEN without a passing health check of the right digest, at most 15 s old. None if
+        there is none."""
         health = operation.checks.get("green_healthy")
         if health is None or self.now() - health.at > HEALTH_LIMIT:
             health = (await self._run_checks(("green_healthy",), operation)).checks["green_healthy"]
-        return health is not None and health.answer is Answer.YES
+        return health.at if health.answer is Answer.YES else None
 
     async def _back_off(self, retry_after: float | None) -> None:
         self._failures += 1
@@ -390,15 +425,28 @@ class _Run:
         outcome = Outcome(Answer.YES, f"BLUE {operation.want.blue} / GREEN {operation.want.green}", proof, at)
         return await self._record(operation, Progress(read_back_at=at, checks={"read_back": outcome}))
 
+    async def _settle_intents(self, operation: Operation) -> None:
+        """The target is as wanted to the end: that answers every question that an earlier write left open."""
+        if (await self._look()).open_intent:
+            await self.store.resolve_intents(operation.id, "applied")
+
     async def _assert(self, operation: Operation) -> Operation:
         """Something may have moved the target after us: a late call of a dead worker, or somebody else."""
-        self._asserted_at = self.now()
+        self._asserted_at = looked_at = self.now()
         with contextlib.suppress(ProviderError):
             reading = await self.job.traffic.read()
-            if not reading.agrees(operation.want):
+            if reading.agrees(operation.want):
+                self._confirmed_at = looked_at
+            else:
                 log.warning("operation.guard.reasserts", operation=operation.id, found=str(reading.weights))
                 await self._issue(operation.want, operation)
         return await self._look()
+
+
+def _outcome_of(error: ProviderError) -> str:
+    """A write of which any route may have been carried out is not refused, whatever the others say."""
+    said = {line.outcome for line in error.routes}
+    return "unknown" if error.unknown_outcome or not said.isdisjoint(("applied", "unknown")) else "refused"
 
 
 def _from_record(name: str, operation: Operation, now: datetime) -> Outcome | None:

@@ -142,9 +142,11 @@ def _guard(
     if state is Course.ROLLING_BACK:
         since = f"pressed {age((now - operation.clicked_at).total_seconds())} ago" if operation else "on its way"
         return GuardView("sent", title="Rolling back", note=since)
-    if state is Course.ROLLED_BACK:
+    # A rollback that ended unverified proves nothing about where customers are: the way back stays one press away.
+    is_unverified = operation is not None and operation.verified_at is None
+    if state is Course.ROLLED_BACK and not is_unverified:
         return GuardView("done", title="On BLUE", note="rolled back")
-    if state not in _WITH_WAY_BACK:
+    if state not in _WITH_WAY_BACK and not (state is Course.ROLLED_BACK and is_unverified):
         note = "armed; opens with the switch" if state is Course.ARMED else "arms before the switch"
         return GuardView(
             "unarmed", title="Rollback not armed" if state is not Course.ARMED else "Rollback armed", note=note

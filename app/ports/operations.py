@@ -91,11 +91,13 @@ class OperationStore(Protocol):
     async def record_outcome(
         self, effect_id: int, outcome: str, detail: str, routes: tuple[RouteOutcome, ...] = ()
     ) -> None:
-        """`outcome`: applied, refused, unknown, stale; `routes` the same for each route of the target."""
+        """`outcome`: applied, refused, unknown, stale; `routes` the same for each route of the target. Does nothing to
+        an effect that has an outcome: a worker back from a freeze does not overwrite what was read since."""
         ...
 
     async def resolve_intents(self, operation_id: int, outcome: str) -> None:
-        """Answer the open questions of earlier writes with what was read: `applied` or `not applied`."""
+        """Answer the open questions of earlier writes with what was read: `applied` or `not applied`. The latter also
+        corrects a write that was recorded as applied and then was not there."""
         ...
 
     async def record(self, operation_id: int, progress: Progress) -> None: ...

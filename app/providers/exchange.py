@@ -17,6 +17,8 @@ WHOLE = 3.0
 TIMEOUT = httpx.Timeout(READ, connect=CONNECT, pool=CONNECT)
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 NO_PERMISSION = (401, 403)
+SAFE = ("GET", "HEAD")
+FAILED_HALF_WAY = (500, 502, 504)
 
 
 async def exchange(
@@ -37,17 +39,20 @@ async def exchange(
         raise ProviderError(f"{url} cannot be reached: {_said(problem)}") from problem
     except (httpx.HTTPError, TimeoutError) as problem:
         raise ProviderError(
-            f"{url} did not answer {method} in full: {_said(problem)}", unknown_outcome=method not in ("GET", "HEAD")
+            f"{url} did not answer {method} in full: {_said(problem)}", unknown_outcome=method not in SAFE
         ) from problem
 
 
 def refusal(response: httpx.Response) -> ProviderError:
-    """What an answer that is not a success means."""
+    """What an answer that is not a success means. A server or a gateway that failed half-way may have done what it was
+    asked for; 503 says that it did not begin."""
     wait = response.headers.get("retry-after", "")
+    may_be_done = response.request.method not in SAFE and response.status_code in FAILED_HALF_WAY
     return ProviderError(
         f"{response.request.url} answered {response.status_code}: {response.text[:200]}",
         permanent=response.status_code in NO_PERMISSION or 400 <= response.status_code < 409,
         retry_after=float(wait) if wait.isdecimal() else None,
+        unknown_outcome=may_be_done,
     )
 
 

@@ -1,6 +1,8 @@
 """The balancer agent: reads and writes the weights of the range's balancer, and fails when its knobs say so."""
 
 import asyncio
+import time
+from collections import deque
 from dataclasses import dataclass
 
 from app.domain.sides import Weights
@@ -8,6 +10,8 @@ from app.ports.traffic import StaleEpoch
 from app.rehearsal.caddy import ROUTE
 from app.rehearsal.knobs import BalancerKnobs
 from app.rehearsal.weights_file import WeightsFile
+
+REMEMBERED = 1000
 
 
 class Refused(Exception):
@@ -27,6 +31,16 @@ class BalancerState:
         return {"routes": routes, "epoch": self.epoch, "configuration": self.configuration}
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A write that reached the agent: `at` is seconds since 1970; a stale one was not applied."""
+
+    at: float
+    epoch: int
+    blue: int
+    is_stale: bool
+
+
 class Agent:
     """The check of the epoch and the write are one step under one lock, also for writes that arrive late."""
 
@@ -38,6 +52,7 @@ class Agent:
         self._configuration = configuration
         self._lock = asyncio.Lock()
         self._late: set[asyncio.Task[None]] = set()
+        self.received: deque[Received] = deque(maxlen=REMEMBERED)
 
     def read(self) -> BalancerState:
         return BalancerState(self._file.read(), self._file.read_epoch(), self._configuration)
@@ -45,6 +60,7 @@ class Agent:
     async def write(self, weights: Weights, epoch: int) -> BalancerState:
         """Raises Refused, or StaleEpoch when a newer epoch was written before."""
         knobs = self.knobs
+        self.received.append(Received(time.time(), epoch, weights.blue, epoch < self._file.read_epoch()))
         if knobs.refuse:
             raise Refused
         self._check(epoch)

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from functools import wraps
 from typing import Annotated
 
@@ -86,7 +87,15 @@ def agent_routes(agent: Agent, token: str) -> list[Route]:
             return problem(503, "The balancer refuses writes", "Nothing was applied.")
         return CutOff() if agent.knobs.drop_answer else JSONResponse(state.as_json())
 
-    return [Route("/balancer", read), Route("/balancer", write, methods=["PUT"])]
+    @guarded(token)
+    async def received(_: Request) -> Response:
+        return JSONResponse({"writes": [asdict(one) for one in agent.received]})
+
+    return [
+        Route("/balancer", read),
+        Route("/balancer", write, methods=["PUT"]),
+        Route("/balancer/received", received),
+    ]
 
 
 def control_routes(direction: Direction, token: str) -> list[Route]:

@@ -117,6 +117,7 @@ async def request_rollback(
     if running is not None and running.kind == Kind.ROLLBACK:
         return running
     course.follow(course_of(deployment), Change.ROLL_BACK)
+    await _is_worth_it(session, deployment)
     now = await database_now(session)
     _blue_is_fit(target, now, named=although_blue_unhealthy)
     if running is not None:
@@ -152,6 +153,23 @@ async def request_rollback(
         },
     )
     return operation
+
+
+async def _is_worth_it(session: AsyncSession, deployment: Deployment) -> None:
+    """After a rollback that was verified there is nothing to roll back; one that ended unverified can be asked for
+    again, because nobody knows where customers are."""
+    if deployment.state != course.State.ROLLED_BACK:
+        return
+    last = select(Operation.verified_at).where(
+        Operation.deployment_id == deployment.id, Operation.kind == Kind.ROLLBACK
+    )
+    if (await session.scalar(last.order_by(Operation.id.desc()).limit(1))) is not None:
+        raise Rejected(
+            "There is nothing to roll back: the last rollback was verified, customers are on BLUE.",
+            remedy="Look at the Switch page; a new attempt opens on the board.",
+            conflict=True,
+            code="state",
+        )
 
 
 def _blue_is_fit(target: TargetState, now: datetime, *, named: bool) -> None:

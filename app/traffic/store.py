@@ -23,6 +23,9 @@ from app.traffic.commands import restore as request_restore
 
 LEASE = timedelta(seconds=1.5)
 """Renewed every 0.5 s while held; a dead worker's operation is free this long after its last renewal."""
+OPEN = ("", "unknown")
+"""Outcomes of effects that leave a question. An "applied" one leaves a question too while the operation does not say
+that it is written: its worker died in between."""
 PRESENT_WITHIN = timedelta(minutes=10)
 _CLOCK = func.clock_timestamp()
 _ENDED = {
@@ -143,7 +146,9 @@ class PostgresStore:
         self, effect_id: int, outcome: str, detail: str, routes: tuple[RouteOutcome, ...] = ()
     ) -> None:
         async def write(session: AsyncSession) -> None:
-            effect = await session.get_one(tables.Effect, effect_id)
+            effect = await session.get_one(tables.Effect, effect_id, with_for_update=True)
+            if effect.outcome:
+                return  # Another worker took over, read the target and answered; or this was committed before.
             effect.outcome, effect.detail = outcome, detail[:500]
             effect.routes = {line.route: {"outcome": line.outcome, "detail": line.detail[:200]} for line in routes}
             effect.outcome_at = await database_now(session)
@@ -159,9 +164,10 @@ class PostgresStore:
         async def write(session: AsyncSession) -> None:
             await self._own(session, operation_id)
             effect = tables.Effect
+            asked_about = OPEN if outcome == "applied" else (*OPEN, "applied")
             await session.execute(
                 update(effect)
-                .where(effect.operation_id == operation_id, effect.outcome.in_(("", "unknown")))
+                .where(effect.operation_id == operation_id, effect.outcome.in_(asked_about))
                 .values(outcome=outcome, outcome_at=func.clock_timestamp(), detail="answered by reading the target")
             )
 
@@ -345,7 +351,7 @@ async def load_operation(session: AsyncSession, operation_id: int) -> Operation:
         state=State(row.state),
         clicked_at=row.clicked_at,
         accepted_at=row.accepted_at,
-        open_intent=not found.isdisjoint(("", "unknown")),
+        open_intent=not found.isdisjoint(OPEN if row.written_at else (*OPEN, "applied")),
         may_have_written=bool(found - {"refused", "stale"}),
         written_at=row.written_at,
         read_back_at=row.read_back_at,

@@ -36,6 +36,8 @@ class Steered:
 
 
 Bind = Callable[[Plan, str, dict[Side, Release]], Steered]
+Strike = Callable[[Job, Deps], tuple[Job, Deps]]
+"""What tests put between a drive and its ports (app/rehearsal/fault_point.py)."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Drives:
     bind: Bind
     worker: str
     running: dict[int, asyncio.Task[bool]] = field(default_factory=dict)
+    strike: Strike | None = None
 
     async def ensure(self, operation_id: int) -> None:
         """Start driving, if this process does not already; returns when driving has ended or was left."""
@@ -72,7 +75,10 @@ class Drives:
             customers=bound.customers,
         )
         store = PostgresStore(self.database, plan, self.worker, {operation_id: deployment})
-        return await drive(job, Deps(store, self.clock, random.Random()))  # noqa: S311 - jitter, not a secret
+        deps = Deps(store, self.clock, random.Random())  # noqa: S311 - jitter, not a secret
+        if self.strike is not None:
+            job, deps = self.strike(job, deps)
+        return await drive(job, deps)
 
     async def sweep(self) -> None:
         """Take up every operation whose lease has run out. The queue only wakes; this is the safety net."""

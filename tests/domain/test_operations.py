@@ -35,6 +35,7 @@ from app.domain.operations import (
 )
 from app.domain.plan import Plan
 from app.domain.sides import Side, Weights
+from app.providers import exchange
 
 ZERO = datetime(2026, 3, 6, 19, 10, tzinfo=UTC)
 SCRIPT = Script(
@@ -190,7 +191,7 @@ def test_the_guard_asserts_every_second_until_its_end() -> None:
     asserted = replace(BACK, asserted_at=after(0.4))
     assert next_step(asserted, SCRIPT, after(0.5)) == RunChecks(SCRIPT.criteria)
     assert next_step(asserted, SCRIPT, after(1.4)) == Assert()
-    assert not isinstance(next_step(asserted, SCRIPT, after(10.2)), Assert)
+    assert next_step(asserted, SCRIPT, after(29)) == Assert(), "as long as it is not verified"
 
 
 def test_only_what_is_not_yes_is_asked_again_and_not_at_once() -> None:
@@ -204,9 +205,30 @@ def test_only_what_is_not_yes_is_asked_again_and_not_at_once() -> None:
 def test_all_yes_is_verified_then_guarded_then_done() -> None:
     good = replace(BACK, checks=all_found(*SCRIPT.criteria, seconds=2))
     assert next_step(good, SCRIPT, after(2.1)) == Verified()
-    verified = replace(good, verified_at=after(2.1), asserted_at=after(9.8))
+    verified = replace(good, verified_at=after(2.1), asserted_at=after(9.8), confirmed_at=after(9.8))
     assert isinstance(next_step(verified, SCRIPT, after(9.9)), Wait)
-    assert next_step(verified, SCRIPT, after(10.2)) == Finish(State.DONE)
+    last_look = replace(verified, asserted_at=after(10.2), confirmed_at=after(10.2))
+    assert next_step(last_look, SCRIPT, after(10.2)) == Finish(State.DONE)
+
+
+def test_the_guard_ends_with_a_look_that_found_blue_and_not_by_the_clock() -> None:
+    good = replace(BACK, checks=all_found(*SCRIPT.criteria, seconds=2), verified_at=after(2.1))
+    early = replace(good, asserted_at=after(9.8), confirmed_at=after(9.8))
+    assert next_step(early, SCRIPT, after(11)) == Assert()
+    in_vain = replace(early, asserted_at=after(11))
+    assert isinstance(next_step(in_vain, SCRIPT, after(11.5)), Wait), "the balancer did not answer"
+    assert next_step(in_vain, SCRIPT, after(12)) == Assert()
+    step = next_step(replace(in_vain, asserted_at=after(601)), SCRIPT, after(601.5))
+    assert isinstance(step, Finish)
+    assert (step.state, step.reason) == (
+        State.ESCALATED,
+        "The balancer does not confirm BLUE any more; the team takes over",
+    )
+
+
+def test_the_guard_is_longer_than_any_call_that_may_still_be_in_flight() -> None:
+    assert machine.GUARD_FOR > machine.FENCE_COUNTS_FOR + machine.LONGEST_CALL + machine.LONGEST_LATE
+    assert machine.LONGEST_CALL.total_seconds() >= exchange.WHOLE
 
 
 def test_it_escalates_at_30_s_whatever_is_going_on() -> None:
@@ -216,11 +238,12 @@ def test_it_escalates_at_30_s_whatever_is_going_on() -> None:
 
 
 def test_after_the_escalation_it_goes_on_trying() -> None:
-    told = replace(BACK, escalated_at=after(30), asserted_at=after(30))
+    told = replace(BACK, escalated_at=after(30), asserted_at=after(30.5))
     assert next_step(told, SCRIPT, after(31)) == RunChecks(SCRIPT.criteria)
     good = replace(told, checks=all_found(*SCRIPT.criteria, seconds=40))
     assert next_step(good, SCRIPT, after(40.1)) == Verified()
-    assert next_step(replace(good, verified_at=after(40.1)), SCRIPT, after(41)) == Finish(State.ESCALATED)
+    verified = replace(good, verified_at=after(40.1), asserted_at=after(40.5), confirmed_at=after(40.5))
+    assert next_step(verified, SCRIPT, after(41)) == Finish(State.ESCALATED)
 
 
 # ── properties ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,6 +273,7 @@ def any_operation(draw: st.DrawFn) -> Operation:
         read_back_at=draw(moments),
         observed_100_at=draw(moments),
         asserted_at=draw(moments),
+        confirmed_at=draw(moments),
         verified_at=draw(moments),
         escalated_at=draw(moments),
         guard_until=draw(moments),
@@ -313,7 +337,15 @@ def waits_end_and_a_rollback_never_sleeps_past_its_next_look(operation: Operatio
             assert step.until - now <= timedelta(seconds=1)
 
 
+def a_rollback_is_done_only_after_a_look_beyond_its_guard(operation: Operation, now: datetime, step: Step) -> None:
+    if operation.kind is Kind.ROLLBACK and isinstance(step, Finish) and step.state is State.DONE:
+        assert operation.guard_until is not None
+        assert operation.confirmed_at is not None
+        assert operation.confirmed_at >= operation.guard_until
+
+
 PROPERTIES = (
+    a_rollback_is_done_only_after_a_look_beyond_its_guard,
     there_is_always_the_same_step,
     nothing_follows_the_end,
     green_is_never_raised_without_a_fresh_yes,

@@ -13,6 +13,7 @@ from tests.orchestrator.world import now
 
 LEASE = timedelta(seconds=1.5)
 COMMIT_S = 0.002
+OPEN = ("", "unknown")
 _KEPT = ("written_at", "read_back_at", "observed_100_at", "verified_at")
 
 
@@ -97,7 +98,7 @@ class MemoryStore:
         outcomes = set(row.outcomes.values())
         return replace(
             row.operation,
-            open_intent=not outcomes.isdisjoint(("", "unknown")),
+            open_intent=not outcomes.isdisjoint(OPEN if row.operation.written_at else (*OPEN, "applied")),
             may_have_written=bool(outcomes - {"refused", "stale"}),
         )
 
@@ -126,12 +127,14 @@ class MemoryStore:
         self, effect_id: int, outcome: str, detail: str, routes: tuple[RouteOutcome, ...] = ()
     ) -> None:
         await asyncio.sleep(COMMIT_S)
-        self.ledger.rows[effect_id // 1000].outcomes[effect_id] = outcome
+        outcomes = self.ledger.rows[effect_id // 1000].outcomes
+        outcomes[effect_id] = outcomes[effect_id] or outcome
 
     async def resolve_intents(self, operation_id: int, outcome: str) -> None:
         await asyncio.sleep(COMMIT_S)
         row = self._own(operation_id)
-        row.outcomes.update({key: outcome for key, was in row.outcomes.items() if was in ("", "unknown")})
+        asked_about = OPEN if outcome == "applied" else (*OPEN, "applied")
+        row.outcomes.update({key: outcome for key, was in row.outcomes.items() if was in asked_about})
 
     async def record(self, operation_id: int, progress: Progress) -> None:
         await asyncio.sleep(COMMIT_S)

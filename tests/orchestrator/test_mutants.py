@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from datetime import datetime
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_no_epoch_check_is_caught(plan: Plan, monkeypatch: pytest.MonkeyPatch) -
     moments = range(8, 40, 2)
     assert not any(caught(pre_empted(plan, moment)) for moment in moments)
 
-    async def open_fence(_self: object, _operation: Operation) -> None:
+    async def open_fence(_self: object, _operation: Operation, _proven_at: object) -> None:
         return None
 
     monkeypatch.setattr(driver._Run, "_fence", open_fence)
@@ -66,12 +67,12 @@ def switched(plan: Plan, *faults: str, sick: bool = False) -> Simulation:
 def test_no_health_gate_is_caught(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not caught(switched(plan, sick=True))
 
-    async def unproven(_self: object, _operation: Operation) -> bool:
-        return True
+    async def unproven(self: driver._Run, _operation: Operation) -> datetime:
+        return self.now()
 
     advisory = machine.ADVISORY | {"green_healthy", "monitoring_live"}
     monkeypatch.setattr(machine, "ADVISORY", advisory)
-    monkeypatch.setattr(driver._Run, "_green_is_proven", unproven)
+    monkeypatch.setattr(driver._Run, "_green_proven_at", unproven)
     assert caught(switched(plan, sick=True))
 
 
@@ -100,7 +101,7 @@ def test_verifying_once_is_caught(plan: Plan, monkeypatch: pytest.MonkeyPatch) -
     assert not caught(late_call())
 
     async def no_guard(self: driver._Run, _operation: Operation) -> Operation:
-        self._asserted_at = self.now()
+        self._asserted_at = self._confirmed_at = self.now()
         return await self._look()
 
     monkeypatch.setattr(driver._Run, "_assert", no_guard)

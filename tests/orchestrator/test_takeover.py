@@ -37,6 +37,7 @@ def make_life(at: int, *, before: bool) -> Mortality:
     return Mortality(at, before)
 
 
+@pytest.mark.timeout(400)  # fifty-five whole runs
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 def test_a_killed_switch_arrives_all_the_same(plan: Plan, before: bool) -> None:
     died_in = set()
@@ -53,6 +54,7 @@ def test_a_killed_switch_arrives_all_the_same(plan: Plan, before: bool) -> None:
     assert {"load", "record", "record_intent", "write", "newest_epoch", "record_outcome", "read", "health"} <= died_in
 
 
+@pytest.mark.timeout(400)  # fifty-five whole runs
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 def test_a_killed_rollback_is_verified_all_the_same(plan: Plan, before: bool) -> None:
     for at in (*EARLY, *LATE):

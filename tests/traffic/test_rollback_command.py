@@ -164,20 +164,37 @@ async def test_an_old_bad_finding_about_blue_holds_nothing_up(
     assert (await press_rollback(database, devops, "k2")).kind == "rollback"
 
 
-async def test_after_the_rollback_there_is_nothing_more_to_roll_back(
+async def end_rollback(database: Database, operation_id: int, *, is_verified: bool) -> None:
+    async def end(session: AsyncSession) -> None:
+        now = await database_now(session)
+        ended = {"finished_at": now, "state": "done" if is_verified else "escalated"}
+        ended |= {"verified_at": now} if is_verified else {}
+        await session.execute(update(Operation).where(Operation.id == operation_id).values(**ended))
+        await session.execute(update(Deployment).values(state="rolled_back"))
+
+    await database.run(end)
+
+
+async def test_after_a_verified_rollback_there_is_nothing_more_to_roll_back(
     database: Database, armed: Deployment, scope_of: ScopeOf
 ) -> None:
     devops = await scope_of(armed, "devops_lead")
     await press_switch(database, devops, "k1")
     back = await press_rollback(database, devops, "k2")
-
-    async def end(session: AsyncSession) -> None:
-        now = await database_now(session)
-        await session.execute(update(Operation).where(Operation.id == back.id).values(finished_at=now, state="done"))
-        await session.execute(update(Deployment).values(state="rolled_back"))
-
-    await database.run(end)
+    await end_rollback(database, back.id, is_verified=True)
     with pytest.raises(Rejected) as refusal:
         await press_rollback(database, devops, "k3")
     assert refusal.value.conflict
     assert (await press_rollback(database, devops, "k2")).id == back.id, "the same press is still the same"
+
+
+async def test_a_rollback_that_ended_unverified_can_be_pressed_again(
+    database: Database, armed: Deployment, scope_of: ScopeOf
+) -> None:
+    devops = await scope_of(armed, "devops_lead")
+    await press_switch(database, devops, "k1")
+    first = await press_rollback(database, devops, "k2")
+    await end_rollback(database, first.id, is_verified=False)
+    again = await press_rollback(database, devops, "k3")
+    assert again.id != first.id
+    assert again.epoch == first.epoch + 1

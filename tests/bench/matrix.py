@@ -1,0 +1,375 @@
+"""Real workers, real PostgreSQL, the real range: a worker is killed or frozen at every call of a switch and of a
+rollback. Each round is a switch and a rollback with one fault each; what must hold is checked after each.
+
+`python -m tests.bench.matrix [--rounds 5]`; the last line is one JSON object, the exit code 0 if all was right.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.engine import Database, make_engine
+from app.db.tables import Deployment, Operation, TargetState
+from app.domain.operations import State
+from app.drill.team import Team, gather_team, sign_off, tick
+from app.eventlog.log import verify_chain
+from app.providers.range_control import RangeControl
+from app.rehearsal.supervisor import Installation
+
+SIGNERS = ("DevOps lead", "Backend lead", "Security officer", "Operations", "Project manager")
+TAKEOVER_S = 3.0
+FAULT_FILE = "fault.json"
+BASE_PORT = 8900
+SETTLE_S = 12.0
+SWITCH = (
+    *(
+        ("claim", 1),
+        ("load", 1),
+        ("health", 1),
+        ("read", 1),
+        ("readings", 1),
+        ("record_intent", 1),
+        ("newest_epoch", 1),
+    ),
+    *(("send", 1), ("write", 1), ("record_outcome", 1), ("record", 1), ("read", 2), ("record", 2), ("record", 3)),
+    *(("claim", 2),),
+)
+ROLLBACK = (
+    *(("claim", 1), ("load", 1), ("record_intent", 1), ("newest_epoch", 1), ("send", 1), ("write", 1)),
+    *(("record_outcome", 1), ("record", 1), ("read", 1), ("record", 2), ("record", 3), ("read", 2), ("record", 5)),
+    *(("claim", 2), ("finish", 1)),
+)
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a worker is struck: at its `nth` call of that name, before or after, by KILL or STOP."""
+
+    kind: str
+    call: str
+    nth: int
+    is_before: bool
+    signal: str
+
+    def __str__(self) -> str:
+        side = "before" if self.is_before else "after"
+        return f"{self.kind} {self.signal} {side} {self.call} {self.nth}"
+
+
+@dataclass(frozen=True)
+class Struck:
+    """`at` is seconds since 1970."""
+
+    pid: int
+    worker: str
+    at: float
+
+
+@dataclass
+class Finding:
+    """What came of one point. `wrong` is empty if all was right."""
+
+    point: str
+    is_reached: bool = False
+    takeover_ms: int | None = None
+    state: str = ""
+    moved_ms: int | None = None
+    late_calls: int = 0
+    refused_calls: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def points(kind: str, calls: tuple[tuple[str, int], ...]) -> list[Point]:
+    found = []
+    for call, nth in calls:
+        for name in ("KILL", "STOP"):
+            found.append(Point(kind, call, nth, True, name))
+            if call != "send":
+                found.append(Point(kind, call, nth, False, name))
+    return found
+
+
+@dataclass
+class Matrix:
+    """One installation, one deployment, a new attempt for each round."""
+
+    installation: Installation
+    file: Path
+    database: Database
+    control: RangeControl
+    team: Team
+    findings: list[Finding] = field(default_factory=list)
+    rounds: int = 0
+
+    @classmethod
+    async def make(cls, installation: Installation) -> "Matrix":
+        database = Database(make_engine(installation.environment["GONOGO_DATABASE_URL"], pool_size=4))
+        control = RangeControl(
+            f"http://127.0.0.1:{installation.ports.control}", installation.range_folder / "control.token"
+        )
+        await asyncio.sleep(SETTLE_S)
+        number = await database.read(lambda session: session.scalar(select(Deployment.id).limit(1))) or 0
+        team = await gather_team(installation.url, number)
+        file = Path(installation.environment["GONOGO_FAULT_FILE"])
+        return cls(installation, file, database, control, team)
+
+    async def aclose(self) -> None:
+        await self.team.aclose()
+        await self.control.aclose()
+        await self.database.aclose()
+
+    # ── one round ───────────────────────────────────────────────────────────
+
+    async def arm(self) -> None:
+        """Everything up to the armed switch; after the first round a new attempt."""
+        await self._forget_closed_connections()
+        if self.rounds:
+            await self.team["Project manager"].post("/reopen")
+        self.rounds += 1
+        for member in self.team.members.values():
+            await tick(member)
+        for title in SIGNERS:
+            await sign_off(self.team[title])
+        await self.team["Project manager"].post("/proceed")
+        await self._arm_when_proven()
+
+    async def _forget_closed_connections(self) -> None:
+        """The web process closes what was idle for 5 s; a form must not be the first to find out."""
+        for member in self.team.members.values():
+            with contextlib.suppress(httpx.TransportError):
+                await member.client.get("/healthz")
+
+    async def _arm_when_proven(self) -> None:
+        """Right after a worker that carried the watch was frozen the proof may be old for some seconds."""
+        give_up = time.monotonic() + 20
+        while True:
+            done = await self.team["DevOps lead"].post("/arm", expect=(200, 204, 303, 409, 422))
+            if done.status_code < 400:
+                return
+            if time.monotonic() > give_up:
+                raise TimeoutError("the way back is not proven within 20 s")
+            await asyncio.sleep(0.5)
+
+    async def round(self, at_switch: Point | None, at_rollback: Point | None) -> None:
+        """A switch and a rollback, each with a fault if there is one."""
+        failed_before = (await self.control.customers())["failed"]
+        await self.arm()
+        if at_switch is not None:
+            await self._with_fault(at_switch, lambda: self._press("/switch", confirm="yes"), "observed_100_at")
+        else:
+            await self._press("/switch", confirm="yes")
+            await self.until("switch", "observed_100_at", 30)
+        if at_rollback is not None:
+            await self._with_fault(at_rollback, lambda: self._press("/rollback"), "verified_at")
+        else:
+            await self._press("/rollback")
+        rollback = await self.until("rollback", "finished_at", 60)
+        failed = (await self.control.customers())["failed"] - failed_before
+        for finding in self.findings[-2:]:
+            if failed:
+                finding.wrong.append(f"{failed} customers' requests failed in this round")
+            if rollback is None or rollback.state not in (State.DONE, State.ESCALATED):
+                finding.wrong.append(f"the rollback ended {rollback.state if rollback else 'never'}")
+            if (stuck := await self._stuck()) > 0:
+                finding.wrong.append(f"{stuck} operations stuck")
+        blue = await self.database.read(_set_blue)
+        if blue != 100 and self.findings:
+            self.findings[-1].wrong.append(f"the end is BLUE {blue}")
+
+    async def _press(self, path: str, **form: str) -> None:
+        await self._forget_closed_connections()
+        await self.team["DevOps lead"].post(path, **form)
+
+    async def _with_fault(self, point: Point, press: Callable[[], Awaitable[None]], mark: str) -> None:
+        finding = Finding(str(point))
+        self.findings.append(finding)
+        newest = await self.database.read(lambda session: session.scalar(select(func.max(Operation.id)))) or 0
+        for old in self.file.parent.glob(f"{self.file.name}*"):
+            old.unlink()
+        order = {"after": newest, "call": point.call, "nth": point.nth, "before": point.is_before}
+        draft = self.file.with_suffix(".draft")
+        draft.write_text(json.dumps({**order, "signal": point.signal}), encoding="utf-8")
+        draft.rename(self.file)
+        await press()
+        struck = await self._wait_struck(12 if point.kind == "switch" else 20)
+        if struck is None:
+            self.file.unlink(missing_ok=True)
+            return
+        finding.is_reached = True
+        await self._takeover(finding, point, struck)
+        moved = await self.until(point.kind, mark, 40)
+        if moved is None:
+            finding.wrong.append(f"no {mark} within 40 s")
+        else:
+            finding.moved_ms = round((getattr(moved, mark) - moved.clicked_at).total_seconds() * 1000)
+            finding.state = moved.state
+        if point.signal == "STOP":
+            await self._thaw(finding, struck)
+
+    async def _wait_struck(self, within_s: float) -> Struck | None:
+        """Who was struck, and when; None if the operation came through without."""
+        give_up = time.monotonic() + within_s
+        while time.monotonic() < give_up:
+            for taken in self.file.parent.glob(f"{self.file.name}.taken.*"):
+                pid, _, worker = taken.name.removeprefix(f"{self.file.name}.taken.").partition(".")
+                return Struck(int(pid), worker, taken.stat().st_ctime)
+            await asyncio.sleep(0.01)
+        return None
+
+    async def _takeover(self, finding: Finding, point: Point, struck: Struck) -> None:
+        """Until another worker holds the operation, or it has ended."""
+        while time.time() < struck.at + 15:
+            row = await self._newest(point.kind)
+            if row is not None and (row.finished_at is not None or row.lease_owner not in ("", struck.worker)):
+                finding.takeover_ms = round((time.time() - struck.at) * 1000)
+                if finding.takeover_ms > TAKEOVER_S * 1000:
+                    finding.wrong.append(f"taken over after {finding.takeover_ms} ms")
+                return
+            await asyncio.sleep(0.02)
+        finding.wrong.append("not taken over within 15 s")
+
+    async def _thaw(self, finding: Finding, struck: Struck) -> None:
+        """Long past its lease the worker comes back; whatever it still sends is late."""
+        await asyncio.sleep(max(0.0, struck.at + 4 - time.time()))
+        before = len(await self.received())
+        os.kill(struck.pid, signal.SIGCONT)
+        await asyncio.sleep(1.5)
+        late = (await self.received())[before:]
+        finding.late_calls = sum(not one["is_stale"] for one in late)
+        finding.refused_calls = sum(one["is_stale"] for one in late)
+        if late and " send " not in finding.point:
+            finding.wrong.append(f"{len(late)} calls left after the thaw")
+
+    async def received(self) -> list[dict[str, Any]]:
+        """The writes that reached the balancer agent, stale ones too (docs/range.md)."""
+        token = (self.installation.range_folder / "agent.token").read_text(encoding="utf-8").strip()
+        url = f"http://127.0.0.1:{self.installation.ports.control}/balancer/received"
+        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+            answer = await client.get(url, headers={"authorization": f"Bearer {token}"})
+        writes: list[dict[str, Any]] = answer.raise_for_status().json()["writes"]
+        return writes
+
+    # ── looking ─────────────────────────────────────────────────────────────
+
+    async def _newest(self, kind: str) -> Operation | None:
+        statement = select(Operation).where(Operation.kind == kind).order_by(Operation.id.desc()).limit(1)
+        return await self.database.read(lambda session: session.scalar(statement))
+
+    async def until(self, kind: str, name: str, within_s: float) -> Operation | None:
+        """The newest operation of a kind once it has `name`; None if that does not come."""
+        give_up = time.monotonic() + within_s
+        while time.monotonic() < give_up:
+            found = await self._newest(kind)
+            if found is not None and getattr(found, name) is not None:
+                return found
+            await asyncio.sleep(0.1)
+        return None
+
+    async def _stuck(self) -> int:
+        statement = select(func.count()).select_from(Operation).where(Operation.finished_at.is_(None))
+        return await self.database.read(lambda session: session.scalar(statement)) or 0
+
+    async def chain_is_whole(self) -> bool:
+        """I7: the log of the deployment verifies."""
+        return await self.database.read(lambda session: verify_chain(session, self.team_deployment)) is None
+
+    @property
+    def team_deployment(self) -> int:
+        return int(self.team["DevOps lead"].deployment.rpartition("/")[2])
+
+
+async def _set_blue(session: AsyncSession) -> int | None:
+    return await session.scalar(select(TargetState.set_blue))
+
+
+async def measure_matrix(
+    installation: Installation, rounds: int, chosen: tuple[tuple[Point | None, Point | None], ...] | None = None
+) -> dict[str, Any]:
+    """All points, or at most `rounds` pairs of them, spread evenly."""
+    pairs = list(chosen or _pairs(rounds))
+    matrix = await Matrix.make(installation)
+    try:
+        for number, (at_switch, at_rollback) in enumerate(pairs, 1):
+            await matrix.round(at_switch, at_rollback)
+            for finding in matrix.findings[-2:]:
+                print(f"{number}/{len(pairs)} {_line(finding)}", flush=True)
+        whole = await matrix.chain_is_whole()
+    finally:
+        await matrix.aclose()
+    return summary(matrix.findings, is_chain_whole=whole)
+
+
+def _pairs(rounds: int) -> list[tuple[Point | None, Point | None]]:
+    switches, rollbacks = points("switch", SWITCH), points("rollback", ROLLBACK)
+    count = max(len(switches), len(rollbacks))
+    pairs: list[tuple[Point | None, Point | None]] = [
+        (switches[n] if n < len(switches) else None, rollbacks[n] if n < len(rollbacks) else None) for n in range(count)
+    ]
+    if rounds >= count:
+        return pairs
+    return [pairs[round(n * (count - 1) / max(1, rounds - 1))] for n in range(rounds)]
+
+
+def _line(finding: Finding) -> str:
+    if not finding.is_reached:
+        return f"{finding.point:44} not reached"
+    late = f", {finding.refused_calls} refused by the balancer" if finding.refused_calls else ""
+    wrong = f"  WRONG: {'; '.join(finding.wrong)}" if finding.wrong else ""
+    moved = f"{finding.moved_ms} ms" if finding.moved_ms is not None else "never"
+    return f"{finding.point:44} taken over {finding.takeover_ms} ms, moved {moved}{late}{wrong}"
+
+
+def summary(findings: list[Finding], *, is_chain_whole: bool) -> dict[str, Any]:
+    reached = [finding for finding in findings if finding.is_reached]
+    wrong = [finding for finding in findings if finding.wrong]
+    takeovers = [finding.takeover_ms for finding in reached if finding.takeover_ms is not None]
+    return {
+        "ok": not wrong and is_chain_whole and bool(reached),
+        "points": len(findings),
+        "points reached": len(reached),
+        "not reached": [finding.point for finding in findings if not finding.is_reached],
+        "wrong": [asdict(finding) for finding in wrong],
+        "takeover, slowest ms": max(takeovers, default=None),
+        "takeover, median ms": sorted(takeovers)[len(takeovers) // 2] if takeovers else None,
+        "calls after a thaw": sum(finding.late_calls for finding in reached),
+        "stale calls, refused by the balancer": sum(finding.refused_calls for finding in reached),
+        "the log's chain verifies": is_chain_whole,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make matrix")
+    parser.add_argument("--rounds", type=int, default=99, help="at most as many, spread over all points")
+    parser.add_argument("--customers", type=int, default=120, help="requests a second")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gonogo-matrix-") as folder:
+        environment = {"GONOGO_FAULT_FILE": str(Path(folder) / FAULT_FILE)}
+        # Three workers: one may still be on its way back when the next is struck.
+        with Installation(
+            Path(folder) / "installation",
+            base_port=BASE_PORT,
+            customers_rps=arguments.customers,
+            workers=3,
+            environment=environment,
+        ) as installation:
+            found = asyncio.run(measure_matrix(installation, arguments.rounds))
+    print(json.dumps(found, ensure_ascii=False))
+    return 0 if found["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""`make simulate SEEDS=20000`: many seeds, then the mutants; the last line is one JSON object, the exit code 0 if all
+held.
+
+`python -m tests.simulate --seed 174 --trace` shows one run; `--races` presses switch and rollback at the same moment.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+
+from tests.simulate.mutants import MUTANTS
+from tests.simulate.pool import quieten, rehearse, run_seed, run_seeds, try_mutants
+
+
+def main() -> int:
+    arguments = _arguments()
+    quieten()
+    if arguments.seed is not None:
+        return _show(arguments.seed, is_race=arguments.races, is_traced=arguments.trace)
+    began = time.monotonic()
+    tally = run_seeds(arguments.first, arguments.seeds, jobs=arguments.jobs, is_race=arguments.races, say=_say)
+    simulated_s = time.monotonic() - began
+    for line in tally.violations[:20]:
+        _say(line)
+    mutants: dict[str, int | None] = {}
+    if not arguments.no_mutants and not arguments.races:
+        names = [name.replace("_", " ") for name in arguments.mutant or MUTANTS]
+        mutants = try_mutants(names, jobs=arguments.jobs, say=_say)
+    survivors = [name for name, seeds in mutants.items() if seeds is None]
+    is_ok = not tally.violations and not survivors
+    result = {
+        "ok": is_ok,
+        "runs": tally.runs,
+        "violations": len(tally.violations),
+        "mutants": len(mutants),
+        "caught": len(mutants) - len(survivors),
+        "seconds": round(time.monotonic() - began, 1),
+        "runs_per_second": round(tally.runs / max(simulated_s, 0.001), 1),
+        **tally.as_figures(),
+    }
+    if mutants:
+        result["mutants_caught_after_seeds"] = mutants
+    if tally.violations:
+        result["reproduce"] = (
+            f"python -m tests.simulate --seed {tally.first_bad}{' --races' if arguments.races else ''} --trace"
+        )
+    print(json.dumps(result, ensure_ascii=False))
+    return 0 if is_ok else 1
+
+
+def _show(seed: int, *, is_race: bool, is_traced: bool) -> int:
+    scenario = rehearse(seed, is_race=is_race)
+    print(scenario)
+    found = run_seed(seed, is_race=is_race, is_traced=is_traced)
+    print("\n".join((*found.trace, *found.violations, "" if found.violations else "All invariants held.")).strip())
+    return 1 if found.violations else 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make simulate")
+    parser.add_argument("--seeds", type=int, default=2000, help="how many")
+    parser.add_argument("--first", type=int, default=1, help="the first of them")
+    parser.add_argument("--seed", type=int, help="only this one, with its scenario")
+    parser.add_argument("--trace", action="store_true", help="with --seed: a line for everything that happened")
+    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 8), help="processes")
+    parser.add_argument("--races", action="store_true", help="switch and rollback pressed at about the same moment")
+    parser.add_argument("--no-mutants", action="store_true", help="leave out the proof of the simulator's power")
+    parser.add_argument("--mutant", action="append", help="only this mutant; may be given several times")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
