@@ -28,7 +28,7 @@ lint: environment-dev ## Check style, types, the house's floors and the vendored
 bench: environment-dev ## Measure the switch, the rollback, the live updates, the pages and each provider
 	@"$(BIN)/python" -m tests.bench $(ARGS)
 
-drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-slow, green-dead, worker-kill, postgres-restart; TARGET=haproxy)
+drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-slow, green-dead, worker-kill, postgres-restart; TARGET=haproxy, aws)
 	@exec setpriv --pdeathsig TERM -- "$(BIN)/gonogo" drill $(DRILL) $(ARGS)
 
 lock: environment-dev ## Lock the dependencies again, with hashes (needs uv: pip install uv)
