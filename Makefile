@@ -35,7 +35,7 @@ simulate: environment-dev ## Simulate whole courses with faults, and catch the m
 matrix: environment-dev ## Kill and freeze real workers at every call of a switch and of a rollback (about 25 min)
 	@"$(BIN)/python" -m tests.bench.matrix $(ARGS)
 
-drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-slow, green-dead, worker-kill, postgres-restart; TARGET=haproxy)
+drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-slow, green-dead, worker-kill, postgres-restart; TARGET=haproxy, aws)
 	@exec setpriv --pdeathsig TERM -- "$(BIN)/gonogo" drill $(DRILL) $(ARGS)
 
 lock: environment-dev ## Lock the dependencies again, with hashes (needs uv: pip install uv)

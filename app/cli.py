@@ -10,7 +10,9 @@ import typer
 
 from app.config import Misconfigured, from_env
 
-TARGETS = "What traffic is steered by: agent (the range's balancer agent) or haproxy (a real HAProxy, if installed)."
+TARGETS = (
+    "What steers the traffic: agent (the range's own), haproxy (a real one, if installed) or aws (a simulated AWS)."
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The command center of a deployment day.")
 admin = typer.Typer(no_args_is_help=True, help="Accounts of a live installation.")
@@ -74,7 +76,7 @@ def migrate() -> None:
 
 @app.command()
 def drill(
-    fault: Annotated[str, typer.Option(help="green-slow, green-dead, worker-kill or postgres-restart")] = "",
+    fault: Annotated[str, typer.Option(help="green-slow, green-dead, worker-kill …: README.md.")] = "",
     data: Annotated[Path | None, typer.Option(help="Data folder; a temporary one by default.")] = None,
     customers: Annotated[int, typer.Option(min=1, max=1000)] = 60,
     target: Annotated[str, typer.Option(help=TARGETS)] = "agent",

@@ -14,10 +14,12 @@ from app.domain.plan import Plan
 from app.domain.sides import Release, Side
 from app.ports.clock import Clock
 from app.ports.customers import Customers
+from app.ports.follower import Follower
 from app.ports.metrics import MetricsSource
 from app.ports.probe import Prober
 from app.ports.traffic import TrafficTarget
 from app.providers.agent_balancer import AgentBalancer
+from app.providers.aws.access import Access
 from app.providers.clock import SystemClock
 from app.providers.haproxy import Farm, HaproxyBalancer, Instance
 from app.providers.http_probe import HttpProber
@@ -148,7 +150,78 @@ class ScriptTarget(BoundSite):
         return Commands(self.read, self.set, self.verify or (), own.read, own.set, own.verify)
 
 
-TargetSite = Annotated[AgentTarget | HaproxyTarget | ScriptTarget, Field(discriminator="provider")]
+class AwsCredentials(_Node):
+    """By reference, never keys: a profile (in `file`, else in the usual places), a role to assume, or neither, for
+    what the machine itself has."""
+
+    profile: str | None = None
+    file: Path | None = None
+    role_arn: str | None = None
+    external_id: str | None = None
+
+
+class AwsRoute(_Node):
+    """A listener (its default action) or a rule, pinned by its ARN; `name` is what people read."""
+
+    arn: Annotated[str, Field(pattern=r"^arn:[\w-]+:elasticloadbalancing:[\w-]+:\d{12}:listener(-rule)?/app/[\w/-]+$")]
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+
+
+class AwsAlias(_Node):
+    name: str
+    zone: str
+
+
+class AwsRecords(_Node):
+    """Records in Route 53 that follow the balancer: two weighted ones, by set identifier, or one alias."""
+
+    zone: str
+    name: str
+    type: Literal["A", "AAAA", "CNAME"]
+    weighted: dict[Side, str] | None = None
+    alias: dict[Side, AwsAlias] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> "AwsRecords":
+        shape = self.weighted if self.alias is None else self.alias
+        if shape is None or (self.weighted is not None and self.alias is not None) or set(shape) != set(Side):
+            raise ValueError("give either weighted or alias, with BLUE and GREEN")
+        return self
+
+
+class AwsTarget(BoundSite):
+    """Weighted target groups behind Application Load Balancers (docs/live.md)."""
+
+    provider: Literal["aws"]
+    region: str
+    endpoint_url: str | None = None
+    credentials: AwsCredentials = AwsCredentials()
+    routes: Annotated[tuple[AwsRoute, ...], Field(min_length=1, max_length=100)]
+    target_groups: dict[Side, str]
+    owner: str = "gonogo"
+    dns: AwsRecords | None = None
+
+    @model_validator(mode="after")
+    def _can_be_steered(self) -> "AwsTarget":
+        if len(set(self.target_groups.values())) != len(Side):
+            raise ValueError("target_groups needs BLUE and GREEN, and two different ones")
+        if len({route.arn for route in self.routes}) + len({route.name for route in self.routes}) != 2 * len(
+            self.routes
+        ):
+            raise ValueError("routes names an ARN or a name twice")
+        return self
+
+    @property
+    def pinned(self) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "region": self.region,
+            "routes": {route.name: route.arn for route in self.routes},
+            "target_groups": {side.value: arn for side, arn in self.target_groups.items()},
+        }
+        return {**found, "dns": self.dns.name} if self.dns is not None else found
+
+
+TargetSite = Annotated[AgentTarget | HaproxyTarget | ScriptTarget | AwsTarget, Field(discriminator="provider")]
 """One class a provider; `provider` tells them apart."""
 
 
@@ -200,9 +273,10 @@ class BoundTarget:
     metrics: MetricsSource
     customers: Customers | None
     side_urls: Mapping[Side, str]
+    follower: Follower | None = None
 
     async def aclose(self) -> None:
-        for port in (self.traffic, self.prober, self.metrics, self.customers):
+        for port in (self.traffic, self.prober, self.metrics, self.customers, self.follower):
             if port is not None:
                 await port.aclose()
 
@@ -229,6 +303,7 @@ class Ports:
             metrics=PrometheusText({side: address.url + address.metrics for side, address in site.sides.items()}),
             customers=customers,
             side_urls={side: address.url for side, address in site.sides.items()},
+            follower=_follower(site),
         )
 
 
@@ -246,6 +321,34 @@ def _balancer(name: str, site: TargetSite) -> TrafficTarget:
         case ScriptTarget():
             around = Surroundings(site.folder, site.environment, site.secrets)
             return ScriptBalancer(name, site.commands(), around, site.state_folder, sides)
+        case AwsTarget():
+            # boto3 takes a quarter of a second to import, and only an installation on AWS needs it.
+            from app.providers.aws.making import make_balancer
+
+            routes = {route.name: route.arn for route in site.routes}
+            return make_balancer(name, _access(site), routes, site.target_groups, sides, site.owner)
+
+
+def _follower(site: TargetSite) -> Follower | None:
+    """What follows the balancer, if the binding names it."""
+    if not isinstance(site, AwsTarget) or site.dns is None:
+        return None
+    from app.providers.aws.making import make_follower
+
+    dns = site.dns
+    aliases = {side: (alias.name, alias.zone) for side, alias in (dns.alias or {}).items()}
+    return make_follower(_access(site), dns.zone, dns.name, dns.type, dns.weighted, aliases)
+
+
+def _access(site: AwsTarget) -> Access:
+    return Access(
+        region=site.region,
+        endpoint_url=site.endpoint_url,
+        profile=site.credentials.profile,
+        credentials_file=site.credentials.file,
+        role_arn=site.credentials.role_arn,
+        external_id=site.credentials.external_id,
+    )
 
 
 def make_ports(settings: Settings) -> Ports:

@@ -201,7 +201,12 @@ class Worker:
 
     async def _watch(self, watched: Watched) -> None:
         bound = bind_once(self.ports, self.bound, watched.plan, watched.target, watched.releases)
-        watch = Watch(self.database, self.ports.clock, watched, Steered(bound.traffic, bound.prober, bound.customers))
+        watch = Watch(
+            self.database,
+            self.ports.clock,
+            watched,
+            Steered(bound.traffic, bound.prober, bound.customers, bound.follower),
+        )
         deployment = await self.database.read(lambda s: s.get_one(Deployment, watched.deployment_id))
         stop = asyncio.Event()
         async with httpx.AsyncClient(timeout=5, trust_env=False) as client, asyncio.TaskGroup() as group:

@@ -23,7 +23,12 @@ from app.providers.range_control import RangeControl
 from app.rehearsal.site_file import TARGETS, is_target
 from app.rehearsal.supervisor import Installation, StartFailed
 
-FAULTS = ("", "green-slow", "green-dead", "worker-kill", "postgres-restart")
+AWS_FAULTS: dict[str, list[dict[str, Any]]] = {
+    "aws-throttled": [{"kind": "error", "code": "Throttling", "percent": 50}],
+    "dns-refused": [{"kind": "error", "code": "AccessDenied", "status": 403, "operation": "ChangeResourceRecordSets"}],
+}
+"""Faults of the simulated AWS alone: half of all calls throttled; DNS that takes no change."""
+FAULTS = ("", "green-slow", "green-dead", "worker-kill", "postgres-restart", *AWS_FAULTS)
 BASE_PORT = 8500
 SIGNERS = ("DevOps lead", "Backend lead", "Security officer", "Operations", "Project manager")
 GREEN_SLOW_MS = 1500
@@ -39,11 +44,14 @@ def run_drill(*, fault: str = "", data: Path | None = None, customers: int = 60,
     if not is_target(target):
         _print_result({"ok": False, "error": f"unknown target {target!r}; one of {', '.join(TARGETS)}"})
         return 2
+    if fault in AWS_FAULTS and target != "aws":
+        _print_result({"ok": False, "error": f"the fault {fault} needs the target aws"})
+        return 2
     with tempfile.TemporaryDirectory(prefix="gonogo-drill-") as folder:
         installation = Installation(data or Path(folder), base_port=BASE_PORT, customers_rps=customers, target=target)
         try:
             with installation:
-                result = asyncio.run(Drill(installation, fault).run())
+                result = asyncio.run(Drill(installation, fault, target).run())
         except StartFailed as error:
             result = {"ok": False, "fault": fault, "error": str(error)}
     result["target"] = target
@@ -58,8 +66,8 @@ def _print_result(result: Result) -> None:
 class Drill:
     """One rehearsal from the first sign-off to the verified rollback."""
 
-    def __init__(self, installation: Installation, fault: str) -> None:
-        self._installation, self._fault = installation, fault
+    def __init__(self, installation: Installation, fault: str, target: str = "agent") -> None:
+        self._installation, self._fault, self._target = installation, fault, target
         self._database = Database(make_engine(installation.environment["GONOGO_DATABASE_URL"], pool_size=3))
         self._control = RangeControl(
             f"http://127.0.0.1:{installation.ports.control}", installation.range_folder / "control.token"
@@ -134,6 +142,8 @@ class Drill:
             return
         rollback = await self._roll_back(team)
         self._judge(switch, rollback)
+        if self._target == "aws":
+            await self._judge_dns(switch)
 
     async def _first_deployment(self) -> Deployment:
         statement = select(Deployment).order_by(Deployment.id.desc()).limit(1)
@@ -162,6 +172,9 @@ class Drill:
         if self._fault == "green-dead":
             await self._control.set_knobs({"green": {"dead": True}})
             self._say("fault: GREEN is dead")
+        if self._fault in AWS_FAULTS:
+            await self._control.set_knobs({"aws": {"faults": AWS_FAULTS[self._fault]}})
+            self._say(f"fault: {self._fault}")
 
     async def _switch(self, team: Team) -> Operation:
         await team["DevOps lead"].post("/switch", confirm="yes")
@@ -246,6 +259,26 @@ class Drill:
             self._expect(bool(switch.reason), "no line of the strip said that GREEN was slow")
             self._result["reason"] = switch.reason
 
+    async def _judge_dns(self, switch: Operation) -> None:
+        """The split was named within 2 s of the switch's write, and in the end DNS is where the balancer is."""
+        await self._control.set_knobs({"aws": {"faults": []}})
+
+        async def is_together(session: AsyncSession) -> bool:
+            state = (await session.scalars(select(TargetState))).one()
+            return (state.follower_state, state.follower_blue) == ("in_sync", 100)
+
+        await self._until(is_together, 40, "DNS in sync on BLUE")
+        told = select(Event).where(Event.kind.like("traffic.follower.%")).order_by(Event.id)
+
+        async def query(session: AsyncSession) -> list[Event]:
+            return list((await session.scalars(told)).all())
+
+        events = await self._database.read(query)
+        after = {event.kind.rpartition(".")[2]: _since_written(switch, event) for event in reversed(events)}
+        named = after.get("refused", after.get("pending"))
+        self._result["dns_ms"] = {state: as_ms(seconds) for state, seconds in after.items()}
+        self._expect(named is not None and named <= 2, f"the split was named {named} s after the write, limit 2 s")
+
     async def _count_customers(self) -> None:
         """The customers' own books, over the whole drill."""
         counted = await self._control.customers()
@@ -299,6 +332,10 @@ async def _owner(session: AsyncSession, operation_id: int) -> str:
 
 def _since(operation: Operation, at: datetime | None) -> float | None:
     return None if at is None else (at - operation.clicked_at).total_seconds()
+
+
+def _since_written(operation: Operation, event: Event) -> float | None:
+    return None if operation.written_at is None else (event.at - operation.written_at).total_seconds()
 
 
 def _times(operation: Operation) -> dict[str, Any]:

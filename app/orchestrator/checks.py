@@ -95,7 +95,8 @@ async def _balancer_ready(operation: Operation, ground: Ground) -> Verdicts:
         return Answer.NO, "the target was changed outside gonogo", f"configuration {reading.configuration[:12]}"
     if not reading.agrees(Weights.all_to(operation.side.other)):
         return Answer.NO, f"the balancer is not all on {operation.side.other}", _routes(reading)
-    return Answer.YES, "balancer ready", f"{len(reading.routes)} route read back, BLUE / GREEN {reading.weights}"
+    count = f"{len(reading.routes)} route{'s' if len(reading.routes) != 1 else ''}"
+    return Answer.YES, "balancer ready", f"{count} read back, BLUE / GREEN {reading.weights}"
 
 
 def _is_fresh(reading: ReadingNow, metric: Metric) -> bool:

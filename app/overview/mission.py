@@ -16,6 +16,7 @@ from app.domain.operations import State as Progress
 from app.domain.plan import Plan
 from app.eventlog.log import versions_of
 from app.metrics.queries import health_of
+from app.traffic.queries_dns import split_words
 from app.web.access import Scope
 from app.web.figures import age, took
 from app.web.mission import BannerView, GuardView, HealthView, LinkView, MissionView, TrafficView
@@ -124,7 +125,7 @@ def traffic_of(target: TargetState, now: datetime) -> TrafficView:
         observed_age_s=(now - target.probed_at).total_seconds() if target.probed_at else None,
         set_blue=set_blue,
         set_green=None if set_blue is None else 100 - set_blue,
-        split_note="routes disagree" if is_read and target.set_blue is None else "",
+        split_note="routes disagree" if is_read and target.set_blue is None else split_words(target),
     )
 
 

@@ -30,3 +30,30 @@ class Follower(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Where a follower has to be: the weights of the newest operation that was written, and what is recorded of the
+    follower (its epoch and state; 0 and empty before anything was)."""
+
+    weights: Weights
+    epoch: int
+    recorded_epoch: int
+    recorded_state: str
+
+
+class FollowerDesk(Protocol):
+    """Where following is recorded. PostgreSQL in the product, memory in tests."""
+
+    async def wanted(self) -> Wanted | None:
+        """None while no operation was ever written: then whatever the records say is right."""
+        ...
+
+    async def fence(self, epoch: int) -> None:
+        """Raises StaleEpoch (ports.traffic) if a newer operation was accepted than the one of this epoch."""
+        ...
+
+    async def record(self, reading: FollowerReading, epoch: int) -> None:
+        """`epoch` is the operation's whose weights were last asked for; 0: nobody's."""
+        ...

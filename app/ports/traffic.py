@@ -124,7 +124,7 @@ class HandStep:
 
 class TrafficTarget(Protocol):
     """A place where traffic is steered. Every call has its own deadline of a few seconds and raises
-    `ProviderError` when it is missed; no call retries by itself."""
+    `ProviderError` when it is missed; no call repeats by itself what may have been applied."""
 
     @property
     def name(self) -> str: ...

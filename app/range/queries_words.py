@@ -27,7 +27,8 @@ _CUSTOMERS = {
     "per_second": ("set the customers to {value} requests a second", "sent the customers home"),
     "streams": ("let {value} customers hold long answers", "ended the customers' long answers"),
 }
-_SENTENCES = {"blue": _RELEASE, "green": _RELEASE, "balancer": _BALANCER, "customers": _CUSTOMERS}
+_AWS = {"faults": ("let the simulated AWS fail in {value} ways", "let the simulated AWS answer well again")}
+_SENTENCES = {"blue": _RELEASE, "green": _RELEASE, "balancer": _BALANCER, "customers": _CUSTOMERS, "aws": _AWS}
 
 _WRONG = {
     "latency_ms": "+{value} ms",
@@ -41,6 +42,7 @@ _WRONG = {
     "refuse": "refuses writes",
     "drop_answer": "cuts answers off",
     "late_ms": "applies {value} ms late",
+    "faults": "{value} faults of AWS",
 }
 
 
@@ -64,4 +66,6 @@ def wrong(group: str, knobs: Mapping[str, Any]) -> str:
 
 
 def _figure(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return str(len(value))
     return thousands(value) if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -15,7 +15,7 @@ from app.http1 import Connection, Origin
 from app.rehearsal.agent import Agent
 from app.rehearsal.child import Child, ChildFailed
 from app.rehearsal.haproxy import HaproxyView
-from app.rehearsal.knobs import Knobs, ReleaseKnobs
+from app.rehearsal.knobs import AwsKnobs, Knobs, ReleaseKnobs
 from app.rehearsal.stage import Stage
 from app.rehearsal.toys import RELEASES
 
@@ -60,6 +60,8 @@ class Direction:
             for side in Side:
                 await self._set_release(side, wanted.blue if side is Side.BLUE else wanted.green)
             self._agent.knobs = wanted.balancer
+            if wanted.aws != self.knobs.aws:
+                await self._set_aws(wanted.aws)
             if wanted.customers != self.knobs.customers:
                 await self._call(self._stage.ports.customers, "PUT", "/knobs", wanted.customers.model_dump())
             self.knobs = wanted
@@ -99,6 +101,16 @@ class Direction:
                 await asyncio.to_thread(release.start)
             await self._push(side, wanted)
 
+    async def _set_aws(self, wanted: AwsKnobs) -> None:
+        if self._stage.aws is None:
+            raise NotAnswering("This range has no simulated AWS: start it with --target aws.")
+        faults = wanted.model_dump()["faults"]
+        await self._call(self._stage.ports.aws, "PUT", "/_range/faults", faults)
+
+    async def _put_aws_back(self) -> None:
+        """A simulated AWS that was started again knows nothing of its faults."""
+        await self._set_aws(self.knobs.aws)
+
     async def _push(self, side: Side, wanted: ReleaseKnobs) -> None:
         await self._call(self._stage.ports.of(side), "PUT", "/_knobs", wanted.model_dump())
 
@@ -129,6 +141,7 @@ class Direction:
             ],
             "balancer": {**_life(self._stage.balancer), **self._agent.read().as_json()},
             "customers": {**_life(self._stage.customers), "count": count},
+            "aws": _life(self._stage.aws) if self._stage.aws is not None else None,
             "knobs": self.knobs.model_dump(),
         }
 
@@ -136,7 +149,10 @@ class Direction:
 
     async def watch(self) -> None:
         """Bring balancer and customers back when they die. Releases stay dead: that is for people to see and mend."""
-        await asyncio.gather(self._revive(self._stage.balancer), self._revive(self._stage.customers, then=self.open))
+        revived = [self._revive(self._stage.balancer), self._revive(self._stage.customers, then=self.open)]
+        if self._stage.aws is not None:
+            revived.append(self._revive(self._stage.aws, then=self._put_aws_back))
+        await asyncio.gather(*revived)
 
     async def _revive(self, child: Child, then: Callable[[], Awaitable[None]] | None = None) -> None:
         backoff = WATCH_EVERY

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from app.rehearsal.aws.faults import Fault
+
 Milliseconds = Annotated[int, Field(ge=0, le=30_000)]
 Load = Annotated[int, Field(ge=0, le=95)]
 
@@ -40,11 +42,18 @@ class CustomerKnobs(Knobset):
     """Customers who each hold one long answer, on top of the requests."""
 
 
+class AwsKnobs(Knobset):
+    """Only in a range with a simulated AWS."""
+
+    faults: tuple[Fault, ...] = ()
+
+
 class Knobs(Knobset):
     blue: ReleaseKnobs = ReleaseKnobs()
     green: ReleaseKnobs = ReleaseKnobs()
     balancer: BalancerKnobs = BalancerKnobs()
     customers: CustomerKnobs = CustomerKnobs()
+    aws: AwsKnobs = AwsKnobs()
 
     def changed_by(self, part: Mapping[str, JsonValue]) -> "Knobs":
         """These knobs with `part` (any part of the same shape) laid over. Raises pydantic.ValidationError."""

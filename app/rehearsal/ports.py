@@ -25,10 +25,11 @@ class Ports:
     blue: int
     green: int
     customers: int
+    aws: int
 
     @property
     def of_range(self) -> RangePorts:
-        return RangePorts(self.public, self.control, self.blue, self.green, self.customers)
+        return RangePorts(self.public, self.control, self.blue, self.green, self.customers, self.aws)
 
 
 class Reservation:
@@ -51,7 +52,7 @@ class Reservation:
         remembered = _remembered(file)
         found = {"web": self.take(base)}
         following = base
-        for name in ("public", "control", "blue", "green", "customers"):
+        for name in ("public", "control", "blue", "green", "customers", "aws"):
             following += 1
             found[name] = self.take(remembered.get(name, following))
         ports = Ports(**found)

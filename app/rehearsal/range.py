@@ -71,10 +71,12 @@ def main() -> None:
     for name in ("public", "control", "blue", "green", "customers"):
         parser.add_argument(f"--{name}", type=int, required=True, metavar="PORT")
     parser.add_argument("--haproxy", action="store_true", help="HAProxy as the balancer, steered without an agent")
+    parser.add_argument("--aws", type=int, default=0, metavar="PORT", help="with a simulated AWS on this port")
     parser.add_argument("--per-second", type=int, default=60)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    ports = RangePorts(arguments.public, arguments.control, arguments.blue, arguments.green, arguments.customers)
+    numbers = (getattr(arguments, name) for name in ("public", "control", "blue", "green", "customers", "aws"))
+    ports = RangePorts(*numbers)
     uvicorn.run(
         application(
             arguments.folder.absolute(),

@@ -6,10 +6,11 @@ from typing import Any, Literal, TypeGuard, get_args
 
 from app.domain.sides import Side
 from app.rehearsal import haproxy
+from app.rehearsal.aws.estate import CREDENTIALS, IDENTIFIERS, PROFILE, RECORD, REGION, Estate
 from app.rehearsal.ports import Ports
 from app.rehearsal.range import AGENT_KEY, CONTROL_KEY
 
-RangeTarget = Literal["agent", "haproxy"]
+RangeTarget = Literal["agent", "haproxy", "aws"]
 TARGETS: tuple[str, ...] = get_args(RangeTarget)
 
 
@@ -31,7 +32,13 @@ def write_site(file: Path, ports: Ports, range_folder: Path, target: RangeTarget
         }
         for side in Side
     }
-    steered = _haproxy(range_folder) if target == "haproxy" else _agent(ports, range_folder)
+    match target:
+        case "agent":
+            steered = _agent(ports, range_folder)
+        case "haproxy":
+            steered = _haproxy(range_folder)
+        case "aws":
+            steered = _aws(ports, range_folder)
     production = {**steered, "public_url": _address(ports.public), "sides": sides}
     control = {"control_url": _address(ports.control), "token_file": str(range_folder / CONTROL_KEY)}
     site = {"kind": "range", "targets": {"production": production}, "range": control}
@@ -53,4 +60,23 @@ def _haproxy(range_folder: Path) -> dict[str, Any]:
         "instances": [{"name": haproxy.INSTANCE, "address": f"unix:{haproxy.socket_of(range_folder)}"}],
         "backends": {haproxy.BACKEND: {side.value: [side.value] for side in Side}},
         "state_folder": str(range_folder / "turns"),
+    }
+
+
+def _aws(ports: Ports, range_folder: Path) -> dict[str, Any]:
+    """The range's estate, as the simulated AWS wrote it down when it was ready."""
+    estate = Estate.load(range_folder)
+    return {
+        "provider": "aws",
+        "region": REGION,
+        "endpoint_url": _address(ports.aws),
+        "credentials": {"profile": PROFILE, "file": str(range_folder / CREDENTIALS)},
+        "routes": [{"arn": arn, "name": name} for name, arn in estate.routes.items()],
+        "target_groups": estate.groups,
+        "dns": {
+            "zone": estate.zone,
+            "name": RECORD,
+            "type": "CNAME",
+            "weighted": {side.value: identifier for side, identifier in IDENTIFIERS.items()},
+        },
     }

@@ -21,6 +21,8 @@ class RangePorts:
     blue: int
     green: int
     customers: int
+    aws: int = 0
+    """Of the simulated AWS; 0: this range has none."""
 
     def of(self, side: Side) -> int:
         return self.blue if side is Side.BLUE else self.green
@@ -55,6 +57,7 @@ class Stage:
             *("customers", "app.rehearsal.customers", listens(ports.customers)),
             *("--public", self.public_url, "--port", str(ports.customers), "--per-second", "0"),
         )
+        self.aws = self._simulated_aws() if ports.aws else None
 
     def start(self) -> None:
         """All at once; customers send nothing before they are told to, when all the others are ready."""
@@ -69,11 +72,19 @@ class Stage:
 
     def stop(self) -> None:
         """Customers first, so that nobody's request fails because of the end."""
-        for child in (self.customers, self.balancer, *self.releases.values()):
+        for child in reversed(self.children()):
             child.stop(patience=2)
 
     def children(self) -> list[Child]:
-        return [*self.releases.values(), self.balancer, self.customers]
+        between = [self.aws] if self.aws is not None else []
+        return [*self.releases.values(), self.balancer, *between, self.customers]
+
+    def _simulated_aws(self) -> Child:
+        ports = self.ports
+        return self._python(
+            *("aws", "app.rehearsal.aws", listens(ports.aws), "--folder", str(self._folder)),
+            *("--port", str(ports.aws), "--blue", str(ports.blue), "--green", str(ports.green)),
+        )
 
     def _caddy(self) -> Child:
         command = [caddy.program(), "run", "--config", "caddy.json"]

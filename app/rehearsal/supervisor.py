@@ -43,7 +43,7 @@ class Installation:
 
     `customers_rps` is the customers' requests a second. `fast_database` gives up durability. `web=False` and
     `workers=0` leave those out. `environment` is added to what web and workers get. `say` gets a line a stage.
-    `target` is what the plan's target is bound to: the range's balancer agent, or a real HAProxy.
+    `target` is what the plan's target is bound to: the range's balancer agent, a real HAProxy, or a simulated AWS.
     """
 
     def __init__(
@@ -240,6 +240,8 @@ class Installation:
             "customers": ports.customers,
             "per-second": self._customers_rps,
         }
+        if self._target == "aws":
+            numbers["aws"] = ports.aws
         arguments = ["--folder", str(self.range_folder), "--logs", str(self.logs)]
         if self._target == "haproxy":
             haproxy.program()

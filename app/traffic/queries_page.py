@@ -16,6 +16,7 @@ from app.eventlog.log import versions_of
 from app.signoffs.queries import gate_of
 from app.traffic import queries_strip as strips
 from app.traffic.queries import checks_of, last_rollback, latest_operation, operation_view, operations
+from app.traffic.queries_dns import REFUSED, row_of, split_words
 from app.traffic.queries_words import Facts, words
 from app.traffic.views import (
     Act,
@@ -342,10 +343,12 @@ def _moved(ground: Ground) -> MovedView:
     )
     is_probed = target.probed_at is not None and ground.now - target.probed_at <= READ_LIMIT
     seen = f"BLUE {percent(target.probed_blue)}, GREEN {percent(target.probed_green)}" if is_probed else "no answer"
+    dns = str(deployment.binding.get("dns", ""))
     rows = [
         (spec.title, {"before": "BLUE 100 → GREEN 100", "switch": "GREEN 100", "rollback": "BLUE 100"}[ground.act]),
         ("Set at the balancer", set_words if is_read else "not read"),
         ("Seen by probes", seen),
+        *([(f"DNS {dns}", row_of(target, ground.now, ground.zone))] if dns else []),
         ("Public address", str(deployment.binding.get("public_url", "")) or UNKNOWN),
         ("BLUE", f"{deployment.blue_version}, {_warm(target, ground.now)}"),
     ]
@@ -369,6 +372,8 @@ def _moved_chip(ground: Ground, *, is_read: bool) -> tuple[str, str]:
     if deployment.target_configuration and target.configuration != deployment.target_configuration:
         return ("warn", "CHANGED OUTSIDE GONOGO")
     wanted = 0 if ground.act == "switch" else 100
+    if target.set_blue == wanted and (split := split_words(target)):
+        return ("warn" if split == REFUSED else "run", split)
     if target.set_blue == wanted:
         return ("ok", f"as intended, read {age((ground.now - (target.read_at or ground.now)).total_seconds())} ago")
     if ground.operation is not None and ground.operation.is_running:

@@ -18,6 +18,7 @@ from app.domain.sides import Release, Side
 from app.orchestrator.driver import Deps, Job, drive
 from app.ports.clock import Clock
 from app.ports.customers import Customers
+from app.ports.follower import Follower
 from app.ports.probe import Prober
 from app.ports.traffic import TrafficTarget
 from app.traffic.store import PostgresStore
@@ -33,6 +34,7 @@ class Steered:
     traffic: TrafficTarget
     prober: Prober
     customers: Customers | None
+    follower: Follower | None = None
 
 
 Bind = Callable[[Plan, str, dict[Side, Release]], Steered]

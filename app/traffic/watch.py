@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -20,9 +21,12 @@ from app.domain.observation import Seen, shares
 from app.domain.plan import Plan
 from app.domain.sides import Release, Side
 from app.eventlog.log import notify, touch
+from app.orchestrator.following import Following
 from app.ports.clock import Clock
+from app.ports.follower import Follower
 from app.ports.traffic import ProviderError, SideHealth, TargetReading
 from app.traffic.tasks import Steered, releases_of
+from app.traffic.tasks_follow import Desk
 from app.web.access import plan_by_hash
 
 log = structlog.get_logger()
@@ -75,6 +79,13 @@ class Watch:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._probe_for_ever())
             group.create_task(self._report_for_ever())
+            if self._bound.follower is not None:
+                group.create_task(self._following(self._bound.follower).run())
+
+    def _following(self, follower: Follower) -> Following:
+        """What follows the balancer is looked after here, and never by who drives an operation."""
+        desk = Desk(self._database, self._watched.target, self._watched.deployment_id, "DNS")
+        return Following(follower, desk, self._clock, random.Random())  # noqa: S311 - jitter, not a secret
 
     async def _probe_for_ever(self) -> None:
         count = 0

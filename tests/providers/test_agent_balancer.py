@@ -13,7 +13,7 @@ from app.ports.traffic import ProviderError
 from app.providers.agent_balancer import AgentBalancer
 from app.providers.side_address import SideAddress
 from app.rehearsal.toys import RELEASES
-from tests.providers.traffic_contract import TrafficContract, no_fence
+from tests.providers.traffic_contract import FaultContract, TrafficContract, no_fence
 from tests.rehearsal.running_range import RunningRange
 
 pytestmark = pytest.mark.range
@@ -40,6 +40,30 @@ class TestContract(TrafficContract):
     @pytest.fixture
     def digests(self) -> Mapping[Side, str]:
         return {side: release.digest for side, release in RELEASES.items()}
+
+
+class Knobs:
+    """The faults that the range's balancer agent has."""
+
+    def __init__(self, the_range: RunningRange) -> None:
+        self._range = the_range
+
+    async def strike(self, fault: str) -> None:
+        await set_knobs(self._range, **{"refused": {"refuse": True}, "lost": {"drop_answer": True}}[fault])
+
+    async def heal(self) -> None:
+        await set_knobs(self._range, refuse=False, drop_answer=False)
+
+    async def writes(self) -> int | None:
+        return None
+
+
+class TestFaults(FaultContract):
+    FAULTS = ("refused", "lost")
+
+    @pytest.fixture
+    def faulty(self, the_range: RunningRange) -> Knobs:
+        return Knobs(the_range)
 
 
 async def test_flips_under_load_lose_no_request(

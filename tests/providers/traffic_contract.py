@@ -6,11 +6,12 @@ grow; `digests` are what the two sides run.
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from typing import ClassVar, Protocol
 
 import pytest
 
 from app.domain.sides import Side, Weights
-from app.ports.traffic import StaleEpoch, TrafficTarget
+from app.ports.traffic import ProviderError, StaleEpoch, TrafficTarget
 
 
 async def no_fence() -> None:
@@ -123,3 +124,86 @@ class TrafficContract:
         health = await target.health(side)
         assert health.is_healthy
         assert health.digest == digests[side]
+
+
+class FaultyTarget(Protocol):
+    """What a fault part needs of a kind of balancer's surroundings."""
+
+    async def strike(self, fault: str) -> None:
+        """From now on every write meets it: "refused" (not applied, and said so), "lost" (applied, no answer),
+        "vanished" (not applied, no answer), "late" (no answer, applied 0.5 s later)."""
+        ...
+
+    async def heal(self) -> None: ...
+
+    async def writes(self) -> int | None:
+        """How many writes were applied so far; None where nobody counts them."""
+        ...
+
+
+class FaultContract:
+    """The same for a balancer that fails: `faulty` is the surroundings of `target`."""
+
+    FAULTS: ClassVar[tuple[str, ...]] = ("refused", "lost", "vanished", "late")
+
+    async def _failed_write(
+        self, target: TrafficTarget, faulty: FaultyTarget, fault: str, epochs: Iterator[int]
+    ) -> tuple[ProviderError, int]:
+        if fault not in self.FAULTS:
+            pytest.skip(f"this balancer has no fault {fault!r}")
+        epoch = next(epochs)
+        await target.write(Weights(100, 0), epoch=epoch, fence=no_fence)
+        await faulty.strike(fault)
+        with pytest.raises(ProviderError) as failed:
+            await target.write(Weights(0, 100), epoch=epoch, fence=no_fence)
+        await faulty.heal()
+        return failed.value, epoch
+
+    @pytest.mark.parametrize(
+        ("fault", "is_unknown", "green"),
+        [("refused", False, 0), ("lost", True, 100), ("vanished", True, 0), ("late", True, 0)],
+    )
+    async def test_a_fault_is_named_as_what_it_is_and_reading_tells_the_truth(
+        self,
+        target: TrafficTarget,
+        faulty: FaultyTarget,
+        epochs: Iterator[int],
+        fault: str,
+        is_unknown: bool,
+        green: int,
+    ) -> None:
+        problem, _ = await self._failed_write(target, faulty, fault, epochs)
+        assert problem.unknown_outcome is is_unknown
+        assert not problem.permanent
+        assert (await target.read()).weights == Weights(100 - green, green)
+        if fault == "late":
+            await asyncio.sleep(0.8)
+            assert (await target.read()).weights == Weights(0, 100)
+
+    @pytest.mark.parametrize("fault", ["refused", "lost", "vanished"])
+    async def test_reading_before_trying_again_makes_one_effect(
+        self, target: TrafficTarget, faulty: FaultyTarget, epochs: Iterator[int], fault: str
+    ) -> None:
+        routes = len((await target.read()).routes)
+        await target.write(Weights(0, 100), epoch=next(epochs), fence=no_fence)
+        before = await faulty.writes()
+        _, epoch = await self._failed_write(target, faulty, fault, epochs)
+        if not (await target.read()).agrees(Weights(0, 100)):
+            await target.write(Weights(0, 100), epoch=epoch, fence=no_fence)
+        assert (await target.read()).weights == Weights(0, 100)
+        after = await faulty.writes()
+        if before is not None and after is not None:
+            assert after - before == 2 * routes, "one to BLUE and one to GREEN for each route"
+
+    async def test_what_is_late_is_found_by_the_next_reading(
+        self, target: TrafficTarget, faulty: FaultyTarget, epochs: Iterator[int]
+    ) -> None:
+        """What the guard of a rollback is for."""
+        await self._failed_write(target, faulty, "late", epochs)
+        newer = next(epochs)
+        await target.write(Weights(100, 0), epoch=newer, fence=no_fence)
+        await asyncio.sleep(0.8)
+        reading = await target.read()
+        if not reading.agrees(Weights(100, 0)):
+            await target.write(Weights(100, 0), epoch=newer, fence=no_fence)
+        assert (await target.read()).agrees(Weights(100, 0))

@@ -23,6 +23,7 @@ def after(part: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
         ({"balancer": {"refuse": True}}, "made the balancer refuse writes"),
         ({"customers": {"per_second": 200}}, "set the customers to 200 requests a second"),
         ({"customers": {"per_second": 0}}, "sent the customers home"),
+        ({"aws": {"faults": [{"kind": "reset"}, {"kind": "dropped"}]}}, "let the simulated AWS fail in 2 ways"),
     ],
 )
 def test_a_turned_knob_is_a_sentence_and_turning_it_back_another(part: dict[str, dict[str, object]], said: str) -> None:
@@ -36,7 +37,8 @@ def test_a_turned_knob_is_a_sentence_and_turning_it_back_another(part: dict[str,
 def test_every_knob_has_its_words_and_its_field() -> None:
     for group, own in WELL.items():
         for name, value in own.items():
-            other = not value if isinstance(value, bool) else 1
+            others: dict[type, object] = {bool: not value, tuple: [{"kind": "reset"}]}
+            other = others.get(type(value), 1)
             changed = after({group: {name: other}})
             assert turned(WELL, changed), f"{group}.{name}"
             assert group == "customers" or wrong(group, changed[group]), f"{group}.{name}"

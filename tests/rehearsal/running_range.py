@@ -74,7 +74,12 @@ class RunningRange:
 
 @contextlib.contextmanager
 def running_range(
-    folder: Path, *, base_port: int = 21000, per_second: int = 60, haproxy: bool = False
+    folder: Path,
+    *,
+    base_port: int = 21000,
+    per_second: int = 60,
+    haproxy: bool = False,
+    with_aws: bool = False,
 ) -> Iterator[RunningRange]:
     """`folder` may have spaces; weights and epoch in it are kept, as in an installation."""
     reservation = Reservation()
@@ -83,7 +88,7 @@ def running_range(
     command = [sys.executable, "-m", "app.rehearsal.range", "--folder", str(folder / "range")]
     command += ["--logs", str(folder / "logs"), "--per-second", str(per_second)]
     command += ["--haproxy"] if haproxy else []
-    for name in ("public", "control", "blue", "green", "customers"):
+    for name in ("public", "control", "blue", "green", "customers", *(("aws",) if with_aws else ())):
         command += [f"--{name}", str(getattr(ports, name))]
     url = f"http://127.0.0.1:{ports.control}/healthz"
 

@@ -31,6 +31,14 @@ class TargetState(Base):
     probed_blue: Mapped[int | None] = mapped_column(Integer)
     probed_green: Mapped[int | None] = mapped_column(Integer)
     probed_at: Mapped[Moment | None]
+    follower_state: Mapped[str] = mapped_column(String(16), default="", server_default="")
+    """Of what follows the balancer (ports.follower); empty where nothing does or nothing was read yet."""
+    follower_blue: Mapped[int | None] = mapped_column(Integer)
+    follower_found: Mapped[str] = mapped_column(String(300), default="", server_default="")
+    follower_epoch: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    follower_since: Mapped[Moment | None]
+    """When it came into this state."""
+    follower_at: Mapped[Moment | None]
 
 
 class Operation(Base):
