@@ -174,7 +174,7 @@ async def _is_worth_it(session: AsyncSession, deployment: Deployment) -> None:
 
 
 async def _join(session: AsyncSession, deployment: Deployment, running: Operation, actor: Actor) -> None:
-    """Where a person and a trigger ask for the same rollback, it is one, and the log says that both asked; once each."""
+    """Where a person and a trigger ask for the same rollback it is one, and the log says that both asked."""
     asked = f"{actor.name} asked for it too"
     both = {running.requested_by, actor.name}
     if SYSTEM.name not in both or len(both) == 1 or asked in running.cause:

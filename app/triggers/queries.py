@@ -92,6 +92,36 @@ async def standings(session: AsyncSession, deployment: Deployment, plan: Plan, n
     return await once(session, ("triggers", deployment.id), query)
 
 
+async def alarms(session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime) -> tuple[Standing, ...]:
+    """Those that everybody was told of and that still stand, the most urgent first: what banners show. While all is
+    quiet this is one small read."""
+
+    async def query() -> tuple[Standing, ...]:
+        if State(deployment.state) not in WITH_WAY_BACK:
+            return ()
+        told = [row for row in await _rows(session, deployment) if row.told_at is not None and row.fired_at is None]
+        if not told:
+            return ()
+        since = await armed_since(session, deployment)
+        trouble = await blue_trouble(session, deployment.target, now)
+        found = []
+        for row in told:
+            trigger = next((each for each in plan.triggers if each.key == row.trigger), None)
+            if trigger is not None:
+                ground = Ground(since, why_off(deployment), trouble, _held_until(row, now))
+                found.append(await _standing(session, deployment, rule_of(plan, trigger), row, ground, now))
+        return tuple(sorted((each for each in found if each.found.is_in_breach), key=_urgency))
+
+    return await once(session, ("alarms", deployment.id), query)
+
+
+def _urgency(standing: Standing) -> tuple[bool, bool, float]:
+    """Running clocks by what is left, then what only recommends, then what is held."""
+    fires_at = standing.found.fires_at
+    is_held = standing.stage is Stage.HELD
+    return is_held, fires_at is None, fires_at.timestamp() if fires_at else 0.0
+
+
 def why_off(deployment: Deployment) -> str:
     return _WHY_OFF.get(State(deployment.state), "no switch yet")
 

@@ -126,6 +126,10 @@ class Guardian:
             for period in sorted({every[test.key] for test in tests})
         ]
 
+    async def last_look(self) -> None:
+        """Once more at the end, so that what was told as running is told as over."""
+        await self._judge()
+
     # ── judging ─────────────────────────────────────────────────────────────
 
     async def _judge_for_ever(self) -> None:
@@ -226,8 +230,7 @@ async def _look(
         guardian, task = running.pop(deployment_id)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        # Once more, so that what was told as running is told as over.
-        await database.run(lambda session, it=guardian: follow(session, it.guarded.deployment_id, it.guarded.plan))
+        await guardian.last_look()
     for deployment_id, each in guarded.items():
         if deployment_id in running and not running[deployment_id][1].done():
             continue
