@@ -1,5 +1,6 @@
 """Writes of triggers: what the judge found, what people hold and report, what alerts bring."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +16,7 @@ from app.domain.plan import Plan, Trigger
 from app.domain.triggers import ASK_STANDS_FOR, HOLD_FOR, Rule, Stage, is_worth_telling
 from app.eventlog.log import SYSTEM, Entry, append, notify, touch
 from app.traffic.commands import in_flight, lock_target, request_rollback
-from app.triggers.queries import CRITICAL, FIRING, Standing, newest_finding, standings
+from app.triggers.queries import CRITICAL, FIRING, Standing, judged, newest_finding, standings
 from app.triggers.queries_words import cause_of
 from app.web.access import Forbidden, Scope
 from app.web.figures import hm, hms
@@ -37,9 +38,9 @@ async def row_of(session: AsyncSession, deployment: Deployment, key: str, now: d
 # ── the judge ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def follow(session: AsyncSession, deployment_id: int, plan: Plan) -> datetime | None:
-    """Judge every trigger and record what changed; the ones that are complete roll back. Returns the next moment at
-    which a running clock may run out.
+async def follow(session: AsyncSession, deployment_id: int, plan: Plan) -> float | None:
+    """Judge every trigger and record what changed; the ones that are complete roll back. Returns the seconds until the
+    first running clock runs out, None while none runs.
 
     Everything of a fire is one transaction: state, event, rollback operation. Whoever asks twice fires once.
     """
@@ -48,7 +49,8 @@ async def follow(session: AsyncSession, deployment_id: int, plan: Plan) -> datet
     found = await standings(session, deployment, plan, now)
     ready = [each for each in found if each.found.stage is Stage.FIRED and not _has_fired(each)]
     if ready:
-        return await _fire(session, deployment_id, plan)
+        await _fire(session, deployment_id, plan, [each.trigger for each in ready])
+        return None
     moved = [each for each in found if _has_news(each, now)]
     # All rows are locked before the first event: a person who holds one waits for the log while holding its row.
     rows = {each.rule.key: await row_of(session, deployment, each.rule.key, now) for each in moved}
@@ -56,7 +58,7 @@ async def follow(session: AsyncSession, deployment_id: int, plan: Plan) -> datet
         await _note(session, deployment, plan, each, rows[each.rule.key], now)
     if moved:
         await touch(session, deployment_id, ("triggers",))
-    return min((each.found.fires_at for each in found if each.found.fires_at), default=None)
+    return min(((each.found.fires_at - now).total_seconds() for each in found if each.found.fires_at), default=None)
 
 
 def _has_fired(standing: Standing) -> bool:
@@ -148,15 +150,15 @@ def _iso(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
 
 
-async def _fire(session: AsyncSession, deployment_id: int, plan: Plan) -> datetime | None:
+async def _fire(session: AsyncSession, deployment_id: int, plan: Plan, triggers: Sequence[Trigger]) -> None:
     """Decide once more under the deployment's lock, where no press and no other judge can come between; then roll back.
     Of several complete triggers each is told, and all ask for the one rollback."""
     deployment = await lock(session, deployment_id)
     now = await database_now(session)
-    ready = [each for each in await standings(session, deployment, plan, now) if each.found.stage is Stage.FIRED]
-    ready = [each for each in ready if not _has_fired(each)]
+    found = await judged(session, deployment, triggers, plan, now)
+    ready = [each for each in found if each.found.stage is Stage.FIRED and not _has_fired(each)]
     if not ready:
-        return None
+        return
     rows = [await row_of(session, deployment, each.rule.key, now) for each in ready]
     said = [cause_of(plan, each.rule, each.found, await _detail(session, deployment.id, each.rule)) for each in ready]
     await lock_target(session, deployment.target)
@@ -175,7 +177,6 @@ async def _fire(session: AsyncSession, deployment_id: int, plan: Plan) -> dateti
         row.told_at, row.complete_at, row.found = now, each.found.complete_at, text
         row.operation_id = operation.id
         await _tell_fired(session, deployment, each, operation, text, joined)
-    return None
 
 
 async def _tell_fired(

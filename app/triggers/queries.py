@@ -1,10 +1,11 @@
 """Reads for triggers: what they stand on, their evidence, and where each of them is now."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import String, column, select, true, values
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import once
@@ -22,6 +23,7 @@ FRESH = timedelta(seconds=15)
 WITH_WAY_BACK = (State.SWITCHING, State.SWITCHED, State.COMPLETED)
 SPARE = 8
 """More samples than a breach needs, because two may fall into one period."""
+ALERTS_LIMIT = 500
 FIRING = "firing"
 CRITICAL = "critical"
 
@@ -77,19 +79,28 @@ async def armed_since(session: AsyncSession, deployment: Deployment) -> datetime
 
 async def standings(session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime) -> tuple[Standing, ...]:
     """All triggers of the plan, in its order."""
+    return await once(
+        session, ("triggers", deployment.id), lambda: judged(session, deployment, plan.triggers, plan, now)
+    )
 
-    async def query() -> tuple[Standing, ...]:
-        since = await armed_since(session, deployment)
-        trouble = await blue_trouble(session, deployment.target, now) if since else ""
-        rows = {row.trigger: row for row in await _rows(session, deployment)}
-        found = []
-        for trigger in plan.triggers:
-            row = rows.get(trigger.key)
-            ground = Ground(since, why_off(deployment), trouble, _held_until(row, now))
-            found.append(await _standing(session, deployment, rule_of(plan, trigger), row, ground, now))
-        return tuple(found)
 
-    return await once(session, ("triggers", deployment.id), query)
+async def judged(
+    session: AsyncSession, deployment: Deployment, triggers: Sequence[Trigger], plan: Plan, now: datetime
+) -> tuple[Standing, ...]:
+    """These triggers, judged. As few reads as can be: between a complete breach and its rollback stands this."""
+    since = await armed_since(session, deployment)
+    trouble = await blue_trouble(session, deployment.target, now) if since else ""
+    rows = {row.trigger: row for row in await _rows(session, deployment)}
+    rules = [rule_of(plan, trigger) for trigger in triggers]
+    evidence = await _evidence(session, deployment.id, rules, since) if since else {}
+    found = []
+    for rule in rules:
+        row = rows.get(rule.key)
+        ground = Ground(since, why_off(deployment), trouble, _held_until(row, now))
+        stage = Stage(row.stage) if row else Stage.QUIET
+        judgement = decide(rule, stage, evidence.get(rule.key, Evidence()), ground, now)
+        found.append(Standing(rule, judgement, row, ground))
+    return tuple(found)
 
 
 async def alarms(session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime) -> tuple[Standing, ...]:
@@ -102,14 +113,9 @@ async def alarms(session: AsyncSession, deployment: Deployment, plan: Plan, now:
         told = [row for row in await _rows(session, deployment) if row.told_at is not None and row.fired_at is None]
         if not told:
             return ()
-        since = await armed_since(session, deployment)
-        trouble = await blue_trouble(session, deployment.target, now)
-        found = []
-        for row in told:
-            trigger = next((each for each in plan.triggers if each.key == row.trigger), None)
-            if trigger is not None:
-                ground = Ground(since, why_off(deployment), trouble, _held_until(row, now))
-                found.append(await _standing(session, deployment, rule_of(plan, trigger), row, ground, now))
+        keys = {row.trigger for row in told}
+        triggers = [trigger for trigger in plan.triggers if trigger.key in keys]
+        found = await judged(session, deployment, triggers, plan, now)
         return tuple(sorted((each for each in found if each.found.is_in_breach), key=_urgency))
 
     return await once(session, ("alarms", deployment.id), query)
@@ -130,21 +136,6 @@ def _held_until(row: TriggerState | None, now: datetime) -> datetime | None:
     return row.held_until if row and row.held_until and now < row.held_until else None
 
 
-async def _standing(
-    session: AsyncSession,
-    deployment: Deployment,
-    rule: Rule,
-    row: TriggerState | None,
-    ground: Ground,
-    now: datetime,
-) -> Standing:
-    evidence = Evidence()
-    if ground.armed_since is not None and rule.trigger.kind != "button":
-        evidence = await evidence_of(session, deployment.id, rule, ground.armed_since)
-    stage = Stage(row.stage) if row else Stage.QUIET
-    return Standing(rule, decide(rule, stage, evidence, ground, now), row, ground)
-
-
 async def _rows(session: AsyncSession, deployment: Deployment) -> list[TriggerState]:
     statement = select(TriggerState).where(
         TriggerState.deployment_id == deployment.id, TriggerState.attempt == deployment.attempt
@@ -160,20 +151,27 @@ async def blue_trouble(session: AsyncSession, target: str, now: datetime) -> str
     return (state.blue_found or "unhealthy") if state.blue_is_healthy is False else ""
 
 
-async def evidence_of(session: AsyncSession, deployment_id: int, rule: Rule, since: datetime) -> Evidence:
-    """Everything the rule looks at since the switch. Only samples that say something are read, so that no dark spell,
+async def _evidence(
+    session: AsyncSession, deployment_id: int, rules: Sequence[Rule], since: datetime
+) -> dict[str, Evidence]:
+    """Everything the rules look at since the switch. Only samples that say something are read, so that no dark spell,
     however long, pushes a breach out of sight."""
-    match rule.trigger.kind:
-        case "metric":
-            return Evidence(await _readings(session, deployment_id, rule, since))
-        case "probe":
-            return Evidence(
-                await _checks(session, deployment_id, rule, since), await _alerts(session, deployment_id, rule, since)
-            )
-        case "alert":
-            return Evidence(alerts=await _alerts(session, deployment_id, rule, since))
-        case "button":
-            return Evidence()
+    probes = [rule for rule in rules if rule.trigger.kind == "probe"]
+    checks = await _checks(session, deployment_id, probes, since) if probes else []
+    listens = any(rule.trigger.kind in ("alert", "probe") for rule in rules)
+    alerts = await _alerts(session, deployment_id, since) if listens else []
+    found: dict[str, Evidence] = {}
+    for rule in rules:
+        match rule.trigger.kind:
+            case "metric":
+                found[rule.key] = Evidence(await _readings(session, deployment_id, rule, since))
+            case "probe":
+                found[rule.key] = Evidence(_rounds(rule, checks), _counting(rule, alerts))
+            case "alert":
+                found[rule.key] = Evidence(alerts=_counting(rule, alerts))
+            case "button":
+                pass
+    return found
 
 
 async def _readings(session: AsyncSession, deployment_id: int, rule: Rule, since: datetime) -> tuple[Observation, ...]:
@@ -196,46 +194,68 @@ async def _readings(session: AsyncSession, deployment_id: int, rule: Rule, since
     return tuple(Observation(at, value) for at, value in rows)
 
 
-async def _checks(session: AsyncSession, deployment_id: int, rule: Rule, since: datetime) -> tuple[Observation, ...]:
-    """One observation a round: bad if one of the trigger's tests failed, good if all passed, else nothing."""
-    tests = rule.trigger.smoke_tests
-    rows = await session.execute(
+_Check = tuple[str, datetime, bool]
+
+
+async def _checks(session: AsyncSession, deployment_id: int, rules: Sequence[Rule], since: datetime) -> list[_Check]:
+    """The newest checks that said something, of all the rules' tests: enough for the longest row."""
+    tests = {test for rule in rules for test in rule.trigger.smoke_tests}
+    rounds = max(rule.trigger.failing_checks for rule in rules) + SPARE
+    newest = (
         select(TriggerCheck.at, TriggerCheck.is_bad)
         .where(
             TriggerCheck.deployment_id == deployment_id,
-            TriggerCheck.test.in_(tests),
+            TriggerCheck.test == column("test"),
             TriggerCheck.at >= since,
             TriggerCheck.is_bad.is_not(None),
         )
         .order_by(TriggerCheck.at.desc())
-        .limit((rule.trigger.failing_checks + SPARE) * len(tests))
+        .limit(rounds)
+        .lateral("newest")
     )
+    wanted = values(column("test", String), name="wanted").data([(test,) for test in sorted(tests)])
+    rows = await session.execute(select(wanted.c.test, newest.c.at, newest.c.is_bad).join(newest, true()))
+    return [(test, at, bool(is_bad)) for test, at, is_bad in rows]
+
+
+def _rounds(rule: Rule, checks: Sequence[_Check]) -> tuple[Observation, ...]:
+    """One observation a round: bad if one of the trigger's tests failed, good if all passed."""
     rounds: dict[datetime, bool] = {}
-    for at, is_bad in rows:
-        rounds[at] = rounds.get(at, False) or bool(is_bad)
+    for test, at, is_bad in checks:
+        if test in rule.trigger.smoke_tests:
+            rounds[at] = rounds.get(at, False) or is_bad
     return tuple(Observation(at, BAD if is_bad else GOOD) for at, is_bad in rounds.items())
 
 
-async def _alerts(session: AsyncSession, deployment_id: int, rule: Rule, since: datetime) -> tuple[datetime, ...]:
-    """When critical alerts of the trigger's categories, and reports that name it, came in."""
-    trigger = rule.trigger
-    by_category = Alert.category.in_(trigger.categories) if trigger.categories else Alert.category.is_not(None)
-    counts = Alert.trigger == trigger.key
-    if trigger.kind == "alert":
-        counts = or_(counts, (Alert.trigger == "") & by_category)
-    rows = await session.scalars(
-        select(Alert.received_at)
+_Alert = tuple[datetime, str, str]
+
+
+async def _alerts(session: AsyncSession, deployment_id: int, since: datetime) -> list[_Alert]:
+    """Critical alerts that fire, and people's reports: when, which category, which trigger a person named."""
+    rows = await session.execute(
+        select(Alert.received_at, Alert.category, Alert.trigger)
         .where(
             Alert.deployment_id == deployment_id,
             Alert.received_at >= since,
             Alert.state == FIRING,
             Alert.severity == CRITICAL,
-            counts,
         )
         .order_by(Alert.received_at)
-        .limit(trigger.failing_checks + SPARE)
+        .limit(ALERTS_LIMIT)
     )
-    return tuple(rows)
+    return [(at, category, trigger) for at, category, trigger in rows]
+
+
+def _counting(rule: Rule, alerts: Sequence[_Alert]) -> tuple[datetime, ...]:
+    """Reports that name the trigger; for one of kind `alert` also alerts of its categories."""
+    wanted = rule.trigger.categories
+
+    def counts(category: str, named: str) -> bool:
+        if named or rule.trigger.kind != "alert":
+            return named == rule.key
+        return not wanted or category in wanted
+
+    return tuple(at for at, category, named in alerts if counts(category, named))
 
 
 async def newest_finding(session: AsyncSession, deployment_id: int, rule: Rule) -> str:

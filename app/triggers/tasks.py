@@ -9,7 +9,7 @@ import contextlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -142,11 +142,10 @@ class Guardian:
     async def _judge(self) -> float:
         """Judge once; seconds until the next time at the latest."""
 
-        async def work(session: AsyncSession) -> tuple[datetime | None, datetime]:
-            return await follow(session, self.guarded.deployment_id, self.guarded.plan), await database_now(session)
-
         try:
-            fires_at, now = await self.database.run(work)
+            left_s = await self.database.run(
+                lambda session: follow(session, self.guarded.deployment_id, self.guarded.plan)
+            )
         except Rejected as refusal:
             # Somebody was faster, or BLUE fell ill in between: the next look sees it.
             log.warning("triggers.fire.refused", deployment=self.guarded.deployment_id, reason=refusal.reason)
@@ -155,9 +154,7 @@ class Guardian:
             # PostgreSQL away, most likely: a breach is judged from what was stored, so nothing is lost but time.
             log.warning("triggers.judge.failed", deployment=self.guarded.deployment_id, error=str(error)[:300])
             return JUDGE_EVERY_S
-        if fires_at is None:
-            return JUDGE_EVERY_S
-        return min(JUDGE_EVERY_S, max(SHORTEST_S, (fires_at - now).total_seconds()))
+        return JUDGE_EVERY_S if left_s is None else min(JUDGE_EVERY_S, max(SHORTEST_S, left_s))
 
     # ── checking ────────────────────────────────────────────────────────────
 

@@ -73,7 +73,7 @@ async def checked(database: Database, deployment: Deployment, test: str, *bad: b
     await database.run(write)
 
 
-async def judge(database: Database, deployment: Deployment, plan: Plan) -> datetime | None:
+async def judge(database: Database, deployment: Deployment, plan: Plan) -> float | None:
     return await database.run(lambda session: follow(session, deployment.id, plan))
 
 
