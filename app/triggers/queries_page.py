@@ -109,7 +109,6 @@ def _card(scope: Scope, standing: Standing, now: datetime) -> TriggerCard:
     mark, word = _WORDS[standing.stage]
     if trigger.kind == "button":
         mark, word = ("ok", "Ready") if standing.ground.armed_since else ("wait", "Not armed")
-    is_metric = trigger.kind == "metric"
     return TriggerCard(
         key=rule.key,
         title=trigger.title,
@@ -118,7 +117,6 @@ def _card(scope: Scope, standing: Standing, now: datetime) -> TriggerCard:
         mark=mark,
         word=word,
         value=value_of(plan, rule, found),
-        live_key=f"readings.{trigger.metric}.GREEN" if is_metric and found.newest and not found.is_dark else "",
         share=_share(standing),
         progress=_progress(standing),
         sample_at=found.newest.at if found.newest else None,

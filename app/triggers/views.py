@@ -31,7 +31,6 @@ class TriggerCard:
     mark: Mark
     word: str
     value: str = ""
-    live_key: str = ""
     share: float | None = None
     progress: str = ""
     sample_at: datetime | None = None

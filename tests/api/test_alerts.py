@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.commands_alerts import AlertDoor
 from app.db.tables import Base, Event
+from app.providers.alert_forwarder import forwarder, signed_headers
 from app.providers.alert_hooks import HmacHook, SnsHook
 from app.providers.sns import SnsVerifier
 from app.web.security import BODY_LIMIT
@@ -202,3 +203,13 @@ async def test_the_certificate_itself_is_looked_at(web: Web, client: httpx.Async
         answer = await client.post(SNS, content=json.dumps(impostor.message()))
         assert answer.json()["code"] == "certificate"
     assert await alerts(web.database) == []
+
+
+async def test_a_forwarder_signs_for_who_cannot(web: Web, client: httpx.AsyncClient, tmp_path: Path) -> None:
+    """What it sends is what the hook takes; here its headers go the last step by hand."""
+    body = alertmanager(gonogo_target="production")
+    signed = signed_headers((tmp_path / "pager.secret").read_bytes(), body)
+    assert (await client.post(MANAGER, content=body, headers=signed)).json() == {"recorded": 1}
+    nowhere = forwarder("http://127.0.0.1:9/", tmp_path / "pager.secret")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=nowhere), base_url="http://here") as sender:
+        assert (await sender.post("/", content=body)).status_code == 502, "it never says that all is well"
