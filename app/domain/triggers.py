@@ -178,7 +178,8 @@ def decide(rule: Rule, stage: Stage, evidence: Evidence, ground: Ground, now: da
     """Judge a trigger that stood at `stage`. Samples from before the switch or after `now` say nothing."""
     if ground.armed_since is None or rule.trigger.kind == "button":
         finding = Finding.NOTHING
-        return Judgement(TRANSITIONS[stage, finding], finding, why=ground.why_off)
+        why = ground.why_off if ground.armed_since is None else ""
+        return Judgement(TRANSITIONS[stage, finding], finding, why=why)
     since = ground.armed_since
     known = [
         each
