@@ -31,9 +31,10 @@ _WITH_WAY_BACK = (Course.SWITCHING, Course.SWITCHED, Course.COMPLETED)
 
 
 async def build_mission(database: Database, shelf: Shelf, scope: Scope) -> MissionView:
-    """The same for all who look, but for the guard, which only those see who may roll back."""
+    """The same for all who look, but for the guard, which only those see who may roll back, and the banner, from which
+    some can hold a trigger."""
     versions = await database.read(lambda session: versions_of(session, scope.id))
-    key = (scope.id, "mission", scope.may("rollback"))
+    key = (scope.id, "mission", scope.may("rollback"), scope.may("hold"))
     made: MissionView = await shelf.take(
         key, versions, lambda: database.read(lambda session: mission_of(session, scope))
     )

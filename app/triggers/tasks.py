@@ -31,7 +31,7 @@ from app.ports.probe import Prober
 from app.ports.traffic import ProviderError
 from app.triggers.commands import follow
 from app.triggers.queries import WITH_WAY_BACK
-from app.web.access import plan_of
+from app.web.access import plan_by_hash
 
 log = structlog.get_logger()
 
@@ -53,13 +53,13 @@ class Guarded:
 
 async def find_guarded(session: AsyncSession) -> list[Guarded]:
     statement = (
-        select(Deployment, PlanVersion)
+        select(Deployment.id, Deployment.target, PlanVersion.hash)
         .join(PlanVersion, PlanVersion.id == Deployment.plan_version_id)
         .join(TargetState, TargetState.target == Deployment.target)
         .where(Deployment.state.in_([state.value for state in WITH_WAY_BACK]), TargetState.locked_by == Deployment.id)
     )
     rows = await session.execute(statement)
-    return [Guarded(deployment.id, plan_of(version), deployment.target) for deployment, version in rows]
+    return [Guarded(number, await plan_by_hash(session, digest), target) for number, target, digest in rows.all()]
 
 
 @dataclass(frozen=True, slots=True)
