@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Alert, Deployment, Operation, TriggerState
 from app.deployments.commands import database_now, lock
+from app.domain.deployments import State
 from app.domain.errors import Rejected
-from app.domain.operations import Kind
 from app.domain.plan import Plan, Trigger
 from app.domain.triggers import ASK_STANDS_FOR, HOLD_FOR, Rule, Stage, is_worth_telling
 from app.eventlog.log import SYSTEM, Entry, append, notify, touch
-from app.traffic.commands import in_flight, lock_target, request_rollback
-from app.triggers.queries import CRITICAL, FIRING, Standing, judged, newest_finding, standings
+from app.traffic.commands import request_rollback
+from app.triggers.queries import CRITICAL, FIRING, WITH_WAY_BACK, Standing, newest_finding, standings
 from app.triggers.queries_words import cause_of
 from app.web.access import Forbidden, Scope
 from app.web.figures import hm, hms
@@ -49,7 +49,7 @@ async def follow(session: AsyncSession, deployment_id: int, plan: Plan) -> float
     found = await standings(session, deployment, plan, now)
     ready = [each for each in found if each.found.stage is Stage.FIRED and not _has_fired(each)]
     if ready:
-        await _fire(session, deployment_id, plan, [each.trigger for each in ready])
+        await fire(session, deployment_id, plan, ready, now)
         return None
     moved = [each for each in found if _has_news(each, now)]
     # All rows are locked before the first event: a person who holds one waits for the log while holding its row.
@@ -150,31 +150,38 @@ def _iso(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
 
 
-async def _fire(session: AsyncSession, deployment_id: int, plan: Plan, triggers: Sequence[Trigger]) -> None:
-    """Decide once more under the deployment's lock, where no press and no other judge can come between; then roll back.
-    Of several complete triggers each is told, and all ask for the one rollback."""
+async def fire(
+    session: AsyncSession, deployment_id: int, plan: Plan, ready: Sequence[Standing], judged_at: datetime
+) -> None:
+    """Roll back for complete triggers: each is told, and all ask for the one rollback.
+
+    Under the deployment's lock only that is looked at again which people and other judges change: its state, holds, and
+    what has fired. Samples that made a breach complete stay where they are.
+    """
     deployment = await lock(session, deployment_id)
-    now = await database_now(session)
-    found = await judged(session, deployment, triggers, plan, now)
-    ready = [each for each in found if each.found.stage is Stage.FIRED and not _has_fired(each)]
-    if not ready:
+    if State(deployment.state) not in (*WITH_WAY_BACK, State.ROLLING_BACK):
         return
-    rows = [await row_of(session, deployment, each.rule.key, now) for each in ready]
-    said = [cause_of(plan, each.rule, each.found, await _detail(session, deployment.id, each.rule)) for each in ready]
-    await lock_target(session, deployment.target)
-    running = await in_flight(session, deployment.target)
-    joined = running if running is not None and running.kind == Kind.ROLLBACK.value else None
+    rows = [await row_of(session, deployment, each.rule.key, judged_at) for each in ready]
+    free = [
+        (each, row)
+        for each, row in zip(ready, rows, strict=True)
+        if row.fired_at is None and (row.held_until is None or row.held_until <= judged_at)
+    ]
+    if not free:
+        return
+    said = [cause_of(plan, each.rule, each.found, await _detail(session, deployment.id, each.rule)) for each, _ in free]
     operation = await request_rollback(
         session,
         deployment.id,
         actor=SYSTEM,
-        key=f"trigger:{deployment.attempt}:{ready[0].rule.key}"[:64],
-        clicked_at=now,
-        cause="; ".join(f"trigger {each.rule.key}: {text}" for each, text in zip(ready, said, strict=True)),
+        key=f"trigger:{deployment.attempt}:{free[0][0].rule.key}"[:64],
+        clicked_at=judged_at,
+        cause="; ".join(f"trigger {each.rule.key}: {text}" for (each, _), text in zip(free, said, strict=True)),
     )
-    for each, row, text in zip(ready, rows, said, strict=True):
-        row.stage, row.since, row.fired_at = Stage.FIRED.value, now, now
-        row.told_at, row.complete_at, row.found = now, each.found.complete_at, text
+    joined = operation if operation.requested_by != SYSTEM.name else None
+    for (each, row), text in zip(free, said, strict=True):
+        row.stage, row.since, row.fired_at = Stage.FIRED.value, judged_at, judged_at
+        row.told_at, row.complete_at, row.found = judged_at, each.found.complete_at, text
         row.operation_id = operation.id
         await _tell_fired(session, deployment, each, operation, text, joined)
 

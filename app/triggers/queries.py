@@ -201,11 +201,12 @@ async def _checks(session: AsyncSession, deployment_id: int, rules: Sequence[Rul
     """The newest checks that said something, of all the rules' tests: enough for the longest row."""
     tests = {test for rule in rules for test in rule.trigger.smoke_tests}
     rounds = max(rule.trigger.failing_checks for rule in rules) + SPARE
+    wanted = values(column("test", String), name="wanted").data([(test,) for test in sorted(tests)])
     newest = (
         select(TriggerCheck.at, TriggerCheck.is_bad)
         .where(
             TriggerCheck.deployment_id == deployment_id,
-            TriggerCheck.test == column("test"),
+            TriggerCheck.test == wanted.c.test,
             TriggerCheck.at >= since,
             TriggerCheck.is_bad.is_not(None),
         )
@@ -213,7 +214,6 @@ async def _checks(session: AsyncSession, deployment_id: int, rules: Sequence[Rul
         .limit(rounds)
         .lateral("newest")
     )
-    wanted = values(column("test", String), name="wanted").data([(test,) for test in sorted(tests)])
     rows = await session.execute(select(wanted.c.test, newest.c.at, newest.c.is_bad).join(newest, true()))
     return [(test, at, bool(is_bad)) for test, at, is_bad in rows]
 

@@ -90,7 +90,7 @@ async def check(prober: Prober, test: SmokeTest, *, is_in_service: bool) -> Chec
     return CheckResult(test.key, bool(wrong), ms, wrong[:300])
 
 
-def tests_of(plan: Plan, target: str) -> tuple[SmokeTest, ...]:
+def repeated(plan: Plan, target: str) -> tuple[SmokeTest, ...]:
     """The smoke tests that probe triggers name, each once."""
     named = {key for trigger in plan.triggers if trigger.kind == "probe" for key in trigger.smoke_tests}
     return tuple(test for test in plan.target(target).smoke_tests if test.key in named)
@@ -120,7 +120,7 @@ class Guardian:
             if trigger.kind == "probe":
                 for key in trigger.smoke_tests:
                     every[key] = min(every.get(key, trigger.every_s), trigger.every_s)
-        tests = tests_of(plan, self.guarded.target)
+        tests = repeated(plan, self.guarded.target)
         return [
             (period, tuple(test for test in tests if every[test.key] == period))
             for period in sorted({every[test.key] for test in tests})
