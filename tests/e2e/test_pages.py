@@ -20,9 +20,6 @@ POSITIONS = (
     "Support and communications",
     "Executive",
 )
-<<<<<<< HEAD
-OF_THE_DEPLOYMENT = ("/board", "/switch", "/wall", "/metrics", "/timeline", "/checklists", "/roster", "/plan", "/range")
-=======
 OF_THE_DEPLOYMENT = (
     "/board",
     "/switch",
@@ -31,10 +28,10 @@ OF_THE_DEPLOYMENT = (
     "/triggers",
     "/timeline",
     "/checklists",
+    "/roster",
     "/plan",
     "/range",
 )
->>>>>>> 9290406 (Triggers: a fire looks again only at what people change; a test's checks count for it alone; the benchmark beside Prometheus)
 AT_ONCE = 3
 """Browsers at a time: Chromium opens six connections to a host, and each page's stream holds one."""
 STILL = 0.02
