@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.metrics import Observation
@@ -162,6 +162,7 @@ series = st.lists(st.one_of(st.none(), known), min_size=1, max_size=150)
 checks = st.lists(st.sampled_from([None, GOOD, BAD]), min_size=1, max_size=40)
 
 
+@settings(deadline=None)
 @given(values=series, blanks=st.lists(st.integers(0, 300), max_size=40), rule=st.sampled_from([METRIC, PROBE]))
 def test_unknown_changes_nothing(values: list[float | None], blanks: list[int], rule: Rule) -> None:
     seen = row(*values)
@@ -169,6 +170,7 @@ def test_unknown_changes_nothing(values: list[float | None], blanks: list[int], 
     assert judge(rule, (*seen, *extra)) == judge(rule, seen)
 
 
+@settings(deadline=None)
 @given(values=series, wait_s=st.floats(0, 3600), stage=st.sampled_from([Stage.BREACHING, Stage.HELD]))
 def test_silence_never_ends_a_breach(values: list[float | None], wait_s: float, stage: Stage) -> None:
     before = judge(METRIC, row(*values), stage=stage)
@@ -179,6 +181,7 @@ def test_silence_never_ends_a_breach(values: list[float | None], wait_s: float, 
         assert later.stage in (Stage.BREACHING, Stage.FIRED)
 
 
+@settings(deadline=None)
 @given(values=checks, blanks=st.integers(0, 100))
 def test_checks_that_say_nothing_never_complete_a_row(values: list[float | None], blanks: int) -> None:
     before = judge(PROBE, row(*values))
@@ -187,6 +190,7 @@ def test_checks_that_say_nothing_never_complete_a_row(values: list[float | None]
     assert after_blanks.is_complete == before.is_complete
 
 
+@settings(deadline=None)
 @given(values=st.lists(known, min_size=1, max_size=200))
 def test_a_flapping_metric_fires_at_most_once(values: list[float]) -> None:
     """As the judge runs it: a sample, a judgement, the stage carried on."""
@@ -201,6 +205,7 @@ def test_a_flapping_metric_fires_at_most_once(values: list[float]) -> None:
     assert fires <= 1
 
 
+@settings(deadline=None)
 @given(bad=st.integers(1, 59), later=st.integers(0, 59))
 def test_the_countdown_keeps_its_word(bad: int, later: int) -> None:
     """Whoever reads "in 74 s" reads it again 10 s later as 64, and at zero it fires."""
@@ -216,6 +221,7 @@ def test_the_countdown_keeps_its_word(bad: int, later: int) -> None:
     assert judge(METRIC, whole[:-1], end - timedelta(milliseconds=1)).stage is Stage.BREACHING
 
 
+@settings(deadline=None)
 @given(values=series, trouble=st.sampled_from(["", "unhealthy"]), held=st.booleans())
 def test_it_fires_only_when_complete_free_and_with_a_way_back(
     values: list[float | None], trouble: str, held: bool
