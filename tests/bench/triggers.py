@@ -58,7 +58,6 @@ async def measure_triggers(installation: Installation, rounds: int) -> dict[str,
     site, plan = read_site(installation.site_file), short_plan()
     made = await database.run(lambda session: create_rehearsal(session, site, plan, "bench"))
     await asyncio.sleep(SETTLE_S)
-    team = await gather_team(installation.url, made.id)
     found: dict[str, list[float]] = {name: [] for name in ("recorded", "accepted", "whole", "webhook", "their_whole")}
     before = await control.customers()
     async with contextlib.AsyncExitStack() as stack:
@@ -66,10 +65,12 @@ async def measure_triggers(installation: Installation, rounds: int) -> dict[str,
         if shutil.which("prometheus") and shutil.which("prometheus-alertmanager"):
             beside = await stack.enter_async_context(_beside(installation))
         for number in range(max(10, min(rounds, MOST_ROUNDS))):
+            # Signed in anew: voting and switching ask for a sign-in of the last 5 min.
+            team = await gather_team(installation.url, made.id)
             await _round(team, database, control, beside, found, is_first=number == 0)
+            await team.aclose()
             print(f"round {number + 1}: complete → recorded {found['recorded'][-1]:.0f} ms")
     after = await control.customers()
-    await team.aclose()
     await control.aclose()
     await database.aclose()
     return {
