@@ -24,6 +24,7 @@ from app.domain.errors import Rejected
 from app.domain.operations import Kind
 from app.domain.plan import Plan, SmokeTest
 from app.domain.sides import Side
+from app.domain.smoke import wrong_with
 from app.eventlog.log import CHANNEL
 from app.jobs.queue import conninfo
 from app.ports.clock import Clock
@@ -78,13 +79,7 @@ async def check(prober: Prober, test: SmokeTest, *, is_in_service: bool) -> Chec
     except ProviderError as error:
         return CheckResult(test.key, True if is_in_service else None, 0.0, f"{test.title}: {error.message}"[:300])
     ms = answer.seconds * 1000
-    wrong = ""
-    if answer.status != test.status:
-        wrong = f"{test.title}: {answer.status} instead of {test.status}"
-    elif test.contains and test.contains not in answer.body:
-        wrong = f"{test.title}: “{test.contains}” is missing"
-    elif ms > test.within_ms:
-        wrong = f"{test.title}: {ms:.0f} ms, limit {test.within_ms} ms"
+    wrong = wrong_with(test, status=answer.status, body=answer.body, seconds=answer.seconds)
     if answer.side is Side.BLUE or not is_in_service:
         return CheckResult(test.key, None, ms, wrong[:300])
     return CheckResult(test.key, bool(wrong), ms, wrong[:300])
