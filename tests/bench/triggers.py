@@ -1,6 +1,7 @@
 """An automatic rollback: breach complete → rollback accepted, beside Prometheus and Alertmanager with their quickest
 sane settings, watching the same GREEN in the same rounds. Their chain ends at the webhook's arrival here: whatever they
-would call then still has to roll back, so theirs is a lower bound."""
+would call then still has to roll back, so theirs is a lower bound. Their breach counts from the first evaluation that
+saw it, ours from the first reading: what compares is the time from the fault."""
 
 import asyncio
 import contextlib
@@ -80,7 +81,7 @@ async def measure_triggers(installation: Installation, rounds: int) -> dict[str,
         "fault → rollback recorded": spread(found["whole"]),
         f"Prometheus, Alertmanager: {SUSTAINED_S} s complete → webhook": spread(found["webhook"]),
         "Prometheus, Alertmanager: fault → webhook": spread(found["their_whole"]),
-        "theirs ÷ ours, complete → webhook or recorded, medians": _ratio(found),
+        "theirs ÷ ours, fault → webhook or recorded, medians": _ratio(found),
         "customers' requests": after["requests"] - before["requests"],
         "customers' requests failed": after["failed"] - before["failed"],
     }
@@ -89,7 +90,7 @@ async def measure_triggers(installation: Installation, rounds: int) -> dict[str,
 def _ratio(found: dict[str, list[float]]) -> str:
     if not found["webhook"]:
         return "not measured: prometheus and prometheus-alertmanager are not installed"
-    return f"{percentile(found['webhook'], 0.5) / percentile(found['recorded'], 0.5):.1f}"
+    return f"{percentile(found['their_whole'], 0.5) / percentile(found['whole'], 0.5):.2f}"
 
 
 async def _round(
