@@ -56,7 +56,7 @@ _PRESET_WORDS = (
     ("green_slow", "GREEN slow", "Each request takes 800 ms more"),
     ("green_failing", "GREEN failing 5 %", "One request in 20 answers 500"),
     ("green_dead", "GREEN dead", "Its process is killed"),
-    ("payment_failing", "Payment failing", "GREEN answers 500 to /pay: a trigger fires"),
+    ("payment_failing", "GREEN payment fails", "It answers 500 to /pay: a trigger fires"),
     ("balancer_refuses", "Balancer refuses", "No weight can be written"),
 )
 
