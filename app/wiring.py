@@ -19,8 +19,8 @@ from app.ports.metrics import MetricsSource
 from app.ports.probe import Prober
 from app.ports.traffic import TrafficTarget
 from app.providers.agent_balancer import AgentBalancer
-from app.providers.aws.access import Access
 from app.providers.alert_hooks import AlertHook, HookName
+from app.providers.aws.access import Access
 from app.providers.clock import SystemClock
 from app.providers.haproxy import Farm, HaproxyBalancer, Instance
 from app.providers.http_probe import HttpProber
