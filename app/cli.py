@@ -18,9 +18,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="The command 
 admin = typer.Typer(no_args_is_help=True, help="Accounts of a live installation.")
 audit = typer.Typer(no_args_is_help=True, help="The event log.")
 plan = typer.Typer(no_args_is_help=True, help="Plans.")
+alerts = typer.Typer(no_args_is_help=True, help="Alerts from monitoring systems.")
 app.add_typer(admin, name="admin")
 app.add_typer(audit, name="audit")
 app.add_typer(plan, name="plan")
+app.add_typer(alerts, name="alerts")
 
 
 @app.command()
@@ -159,6 +161,20 @@ def check_plan(file: Path) -> None:
             typer.echo(f"{file}:{problem.line}:{problem.column}: {problem.path}: {problem.message} {problem.remedy}")
         raise typer.Exit(1) from None
     typer.echo(f"{found.title}: {len(found.phases)} phases, hash {plan_hash(found)[:12]}")
+
+
+@alerts.command("forward")
+def forward_alerts(
+    to: Annotated[str, typer.Option(help="The hook: https://…/api/v1/alerts/alertmanager/<name>")],
+    secret_file: Annotated[Path, typer.Option(help="The hook's secret.")],
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 9095,
+) -> None:
+    """Listen on this machine for a monitoring system that cannot sign, and pass on what it sends, signed."""
+    import uvicorn
+
+    from app.providers.alert_forwarder import forwarder
+
+    uvicorn.run(forwarder(to, secret_file), host="127.0.0.1", port=port, log_level="warning")
 
 
 def main() -> None:

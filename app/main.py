@@ -15,11 +15,14 @@ from sqlalchemy.exc import DBAPIError
 
 from app import reactions
 from app.accounts.policy import anybody, may
+from app.api.commands_alerts import AlertDoor
 from app.config import Settings, from_env
 from app.db.engine import Database, make_engine
 from app.eventlog.log import bind_reactions
 from app.logs import configure_logs
 from app.overview.mission import build_mission
+from app.providers.bounded_fetch import BoundedFetcher
+from app.providers.sns import SnsVerifier
 from app.realtime.hub import Hub
 from app.realtime.stream import event_stream
 from app.seed import create_rehearsal, seed_rehearsal
@@ -53,6 +56,7 @@ FEATURES = (
     "checklists",
     "traffic",
     "metrics",
+    "triggers",
     "timeline",
     "plans",
     "range",
@@ -137,6 +141,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = Database(make_engine(settings.database_url))
     app.state.hub = Hub(settings.database_url)
     shelf = app.state.shelf = Shelf()
+    app.state.alerts = AlertDoor(app.state.site.alerts, SnsVerifier(BoundedFetcher()))
     app.state.frame = Frame(
         make_templates(static), lambda scope: build_mission(app.state.database, shelf, scope), settings.is_range
     )

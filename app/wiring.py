@@ -19,6 +19,7 @@ from app.ports.metrics import MetricsSource
 from app.ports.probe import Prober
 from app.ports.traffic import TrafficTarget
 from app.providers.agent_balancer import AgentBalancer
+from app.providers.alert_hooks import AlertHook, HookName
 from app.providers.aws.access import Access
 from app.providers.clock import SystemClock
 from app.providers.haproxy import Farm, HaproxyBalancer, Instance
@@ -236,6 +237,8 @@ class Site(_Node):
     kind: Literal["range", "live"]
     targets: dict[str, TargetSite]
     range: RangeSite | None = None
+    alerts: dict[HookName, AlertHook] = {}
+    """Who may send alerts: /api/v1/alerts/<kind>/<name> (docs/api.md)."""
 
 
 def read_site(path: Path) -> Site:

@@ -31,11 +31,13 @@ from app.jobs.queue import ROLLBACK_QUEUE, TRAFFIC_QUEUE, make_app
 from app.jobs.wake import listen_for_jobs
 from app.logs import configure_logs
 from app.metrics.tasks import collect
+from app.ports.probe import Prober
 from app.providers.clock import SystemClock
 from app.rehearsal.fault_point import FaultPoint
 from app.signoffs.commands import expire_votes
 from app.traffic.tasks import Drives, Steered
 from app.traffic.watch import Watch, Watched, find_watched
+from app.triggers.tasks import Guarded, guard_all
 from app.web.access import plan_by_hash
 from app.wiring import BoundTarget, Ports, make_ports
 
@@ -88,6 +90,7 @@ class Worker:
             asyncio.create_task(self._repeat(READY_EVERY_S, self._keep_ready), name="ready"),
             asyncio.create_task(self._duty("gates", self._keep_gates), name="duty.gates"),
             asyncio.create_task(self._duty("watch", self._watch_all), name="duty.watch"),
+            asyncio.create_task(self._duty("triggers", self._guard_all), name="duty.triggers"),
             asyncio.create_task(stop.wait(), name="stop"),
         ]
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -198,6 +201,16 @@ class Worker:
             for task in running.values():
                 task.cancel()
             await asyncio.gather(*running.values(), return_exceptions=True)
+
+    async def _guard_all(self) -> None:
+        """Repeat smoke tests and judge triggers of every deployment that has a way back."""
+
+        def bind(guarded: Guarded) -> Prober:
+            releases = {Side.BLUE: guarded.plan.releases.blue, Side.GREEN: guarded.plan.releases.green}
+            known = {side: Release(spec.version, spec.digest) for side, spec in releases.items()}
+            return bind_once(self.ports, self.bound, guarded.plan, guarded.target, known).prober
+
+        await guard_all(self.database, self.settings.database_url, self.ports.clock, bind)
 
     async def _watch(self, watched: Watched) -> None:
         bound = bind_once(self.ports, self.bound, watched.plan, watched.target, watched.releases)

@@ -46,6 +46,10 @@ _TABLE = (
     Action("traffic.rollback", ("rollback",), grant=True, token="rollback"),
     Action("metrics.view", ("observe",)),
     Action("metrics.post", ("administer",), token="readings"),
+    Action("triggers.view", ("observe",)),
+    Action("triggers.hold", ("rollback", "hold")),
+    Action("triggers.raise", ("raise_alert",)),
+    Action("alerts.receive", public=True),
     Action("timeline.view", ("observe",), token="read"),
     Action("timeline.note", ("note",)),
     Action("plans.view", ("observe",)),
@@ -80,7 +84,8 @@ def token_may(name: str) -> Callable[..., Awaitable[Machine]]:
 
 
 def anybody(name: str) -> Callable[..., Awaitable[None]]:
-    """Mark a route as public. Only sign-in, the product's own health and the API's description are."""
+    """Mark a route as public. Only sign-in, the product's own health and the API's description are, and the
+    alerts, whose deliveries prove themselves by a signature."""
     action = ACTIONS[name]
     if not action.public:
         raise ValueError(f"{name} is not a public action")

@@ -4,13 +4,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.policy import anybody, token_may
-from app.api import queries, queries_signoffs
+from app.api import commands_alerts, queries, queries_signoffs
 from app.api.forms import ReadingsIn, RollbackIn
+from app.api.forms_alerts import AlertIn, AlertmanagerIn, SnsIn
 from app.api.views import (
+    AlertsOut,
     DeploymentOut,
     DeploymentsOut,
     OperationOut,
@@ -21,9 +24,11 @@ from app.api.views import (
     TrafficOut,
 )
 from app.metrics.commands import PostedReading, record_readings
+from app.providers.alert_hooks import NotGenuine
 from app.traffic.commands import request_rollback
 from app.web.access import database, plan_of
 from app.web.bearer import Machine
+from app.web.errors import Problem, problem_response
 
 VERSION = "1.0.0"
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
@@ -152,6 +157,61 @@ async def roll_back(
     return await database(request).run(write)
 
 
+_ALERT_REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "Not signed by whom the hook trusts, or too old (`signature`, `old`)", "content": _PROBLEM},
+    403: {"description": "Another topic than the hook's (`topic`)", "content": _PROBLEM},
+    404: {"description": "No such hook (`hook`), or no deployment to report to (`addressee`)", "content": _PROBLEM},
+    409: {"description": "The delivery was accepted before (`replayed`)", "content": _PROBLEM},
+    422: {"description": "The body cannot be read (`unreadable`)", "content": _PROBLEM},
+}
+_MODELS = (AlertmanagerIn, AlertIn, SnsIn)
+
+
+def _takes(model: type[BaseModel]) -> dict[str, Any]:
+    """The route reads the raw body, because that is what was signed; this says what has to stand in it."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}, "security": []}
+
+
+Open = Depends(anybody("alerts.receive"))
+_HOOK: dict[str, Any] = {
+    "tags": ["alerts"],
+    "status_code": 202,
+    "response_model": AlertsOut,
+    "responses": _ALERT_REFUSALS,
+}
+
+
+@router.post("/alerts/alertmanager/{hook}", dependencies=[Open], openapi_extra=_takes(AlertmanagerIn), **_HOOK)
+async def take_alertmanager(request: Request, hook: str) -> Response:
+    """Alerts of Prometheus Alertmanager, signed with the hook's secret."""
+    return await _receive(request, "alertmanager", hook)
+
+
+@router.post("/alerts/json/{hook}", dependencies=[Open], openapi_extra=_takes(AlertIn), **_HOOK)
+async def take_json(request: Request, hook: str) -> Response:
+    """One alert in gonogo's own format, signed with the hook's secret."""
+    return await _receive(request, "json", hook)
+
+
+@router.post("/alerts/sns/{hook}", dependencies=[Open], openapi_extra=_takes(SnsIn), **_HOOK)
+async def take_sns(request: Request, hook: str) -> Response:
+    """Amazon SNS: confirms subscriptions to the hook's topics and takes their notifications, signed by Amazon."""
+    return await _receive(request, "sns", hook)
+
+
+async def _receive(request: Request, kind: str, hook: str) -> Response:
+    door: commands_alerts.AlertDoor = request.app.state.alerts
+    body = await request.body()
+    try:
+        taken = await commands_alerts.receive(database(request), door, kind, hook, request.headers, body)
+    except NotGenuine as refusal:
+        status = commands_alerts.STATUS[refusal.code]
+        text = f"{refusal.message} Nothing was recorded."
+        return problem_response(request, Problem(status, refusal.code, "The alerts were not taken in", text))
+    return JSONResponse(AlertsOut(recorded=taken).model_dump(), 202)
+
+
 def openapi_document() -> dict[str, Any]:
     """The OpenAPI 3.1 document of this router."""
     document = get_openapi(
@@ -159,9 +219,14 @@ def openapi_document() -> dict[str, Any]:
         version=VERSION,
         description="Deployments, sign-offs, traffic and timeline for machines. No token signs off or switches.",
         routes=router.routes,
-        tags=[{"name": name} for name in ("deployments", "sign-offs", "traffic", "timeline", "metrics")],
+        tags=[{"name": name} for name in ("deployments", "sign-offs", "traffic", "timeline", "metrics", "alerts")],
     )
-    document.setdefault("components", {}).setdefault("schemas", {})["ProblemOut"] = ProblemOut.model_json_schema()
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas["ProblemOut"] = ProblemOut.model_json_schema()
+    for model in _MODELS:
+        own = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(own.pop("$defs", {}))
+        schemas[model.__name__] = own
     return document
 
 

@@ -180,6 +180,12 @@ class StoredOut(Answer):
     stored: int
 
 
+class AlertsOut(Answer):
+    """How many alerts of the delivery were recorded; 0 for a confirmed subscription."""
+
+    recorded: int
+
+
 class ProblemOut(Answer):
     """RFC 9457. `code` is stable; `detail` says what happened and what to do."""
 

@@ -25,6 +25,7 @@ Capability = Literal[
     "check",
     "communicate",
     "note",
+    "raise_alert",
     "observe",
     "administer",
 ]
@@ -215,6 +216,13 @@ class Trigger(Node):
     """`automatic` rolls back after a visible countdown; `recommend` only says so."""
     smoke_tests: tuple[Key, ...] = ()
     """For kind `probe`: the smoke tests of a target that are repeated; one of them failing counts."""
+    every_s: Annotated[float, Field(ge=0.5, le=60)] = 2
+    """For kind `probe`: how often they are repeated."""
+    categories: tuple[Key, ...] = ()
+    """For kind `alert`: critical alerts of these categories count; of any category where it is left out."""
+    raised_by: tuple[Key, ...] = ()
+    """For kinds `alert` and `probe`: positions whose people may report it by hand; they need the right
+    `raise_alert`."""
 
 
 class StripCheck(Node):

@@ -94,6 +94,8 @@ def _references(plan: Plan) -> Iterator[tuple[Path, Collection, str]]:
     for t, trigger in enumerate(plan.triggers):
         if trigger.metric:
             yield ("triggers", t, "metric"), "metrics", trigger.metric
+        for r, position in enumerate(trigger.raised_by):
+            yield ("triggers", t, "raised_by", r), "positions", position
     for p, phase in enumerate(plan.phases):
         for path, collection, key in _phase_references(phase):
             yield ("phases", p, *path), collection, key

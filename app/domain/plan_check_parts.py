@@ -41,15 +41,25 @@ def trigger_fields(plan: Plan) -> Iterator[Finding]:
         yield Finding(("triggers",), message, "Add one of kind `button`: the rollback guard.", ("triggers",))
 
 
+_FIELDS_OF: dict[str, tuple[str, ...]] = {
+    "metric": ("metric", "above", "sustained_s"),
+    "probe": ("smoke_tests", "every_s", "raised_by"),
+    "alert": ("categories", "raised_by"),
+}
+
+
 def _fields_of_trigger(path: Path, trigger: Trigger) -> Iterator[Finding]:
     given = {
         "metric": trigger.metric is not None,
         "above": trigger.above is not None,
         "sustained_s": trigger.sustained_s > 0,
         "smoke_tests": bool(trigger.smoke_tests),
+        "every_s": trigger.every_s != Trigger.model_fields["every_s"].default,
+        "categories": bool(trigger.categories),
+        "raised_by": bool(trigger.raised_by),
     }
     needed = {"metric": ("metric", "above"), "probe": ("smoke_tests",)}.get(trigger.kind, ())
-    allowed = {"metric": ("metric", "above", "sustained_s"), "probe": ("smoke_tests",)}.get(trigger.kind, ())
+    allowed = _FIELDS_OF.get(trigger.kind, ())
     for field in needed:
         if not given[field]:
             message = f"A trigger of kind `{trigger.kind}` needs `{field}`."
@@ -93,6 +103,9 @@ def capabilities_covered(plan: Plan) -> Iterator[Finding]:
         for i, item in enumerate(checklist.items):
             if item.check is None:
                 yield from _needs_right(plan, item.owner, "check", ("checklists", c, "items", i, "owner"))
+    for t, trigger in enumerate(plan.triggers):
+        for r, position in enumerate(trigger.raised_by):
+            yield from _needs_right(plan, position, "raise_alert", ("triggers", t, "raised_by", r))
 
 
 def _needs_right(plan: Plan, key: str, capability: Capability, path: Path) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.engine import Database, make_engine
 from app.db.tables import Deployment, Event, Operation, OperationCheck, Reading, TargetState
 from app.domain.operations import State
+from app.drill.fired import AFTERWARDS_S, TRIGGER_FAULTS, what_fired
 from app.drill.team import Result, Team, WentWrong, as_ms, gather_team, sign_off, tick
 from app.providers.range_control import RangeControl
 from app.rehearsal.site_file import TARGETS, is_target
@@ -28,10 +29,11 @@ AWS_FAULTS: dict[str, list[dict[str, Any]]] = {
     "dns-refused": [{"kind": "error", "code": "AccessDenied", "status": 403, "operation": "ChangeResourceRecordSets"}],
 }
 """Faults of the simulated AWS alone: half of all calls throttled; DNS that takes no change."""
-FAULTS = ("", "green-slow", "green-dead", "worker-kill", "postgres-restart", *AWS_FAULTS)
+FAULTS = ("", "green-slow", "green-dead", "worker-kill", "postgres-restart", *TRIGGER_FAULTS, *AWS_FAULTS)
 BASE_PORT = 8500
 SIGNERS = ("DevOps lead", "Backend lead", "Security officer", "Operations", "Project manager")
 GREEN_SLOW_MS = 1500
+DRILL_WITHIN_S = 300
 
 Value = TypeVar("Value")
 
@@ -83,10 +85,10 @@ class Drill:
             stack.push_async_callback(self._control.aclose)
             teller = asyncio.create_task(self._tell_for_ever())
             try:
-                async with asyncio.timeout(240):
+                async with asyncio.timeout(DRILL_WITHIN_S):
                     await self._course(stack)
             except (WentWrong, TimeoutError) as error:
-                self._fall_short(str(error) or "the drill took longer than 240 s")
+                self._fall_short(str(error) or f"the drill took longer than {DRILL_WITHIN_S} s")
             teller.cancel()
             await asyncio.gather(teller, return_exceptions=True)
             await self._say_events()
@@ -139,6 +141,9 @@ class Drill:
         switch = await self._switch(team)
         if self._fault == "green-dead":
             await self._judge_refusal(switch)
+            return
+        if self._fault in TRIGGER_FAULTS:
+            await self._let_trigger_fire(switch)
             return
         rollback = await self._roll_back(team)
         self._judge(switch, rollback)
@@ -235,6 +240,33 @@ class Drill:
         self._result.setdefault("takeover_ms", []).append(round(takeover * 1000))
         self._expect(takeover <= 3, f"the takeover took {takeover:.1f} s; the limit is 3 s")
 
+    async def _let_trigger_fire(self, switch: Operation) -> None:
+        """Break GREEN, touch nothing, and see the product roll back by itself: once, verified, and no failure after."""
+        fault = TRIGGER_FAULTS[self._fault]
+        before = (await self._control.customers())["failed"]
+        broken = time.monotonic()
+        await self._control.set_knobs({"green": dict(fault.knobs)})
+        self._say(f"fault: {fault.text}; the plan's own trigger, nobody presses")
+        statement = select(Operation).where(Operation.kind == "rollback").order_by(Operation.id).limit(1)
+        operation = await self._until(
+            lambda session: session.scalar(statement), fault.within_s, "an automatic rollback"
+        )
+        self._result["fault_to_rollback_s"] = round(time.monotonic() - broken, 2)
+        self._say(f"the trigger fired {self._result['fault_to_rollback_s']} s after the fault")
+        await self._until(lambda session: self._has(session, operation.id, "observed_100_at"), 20, "all on BLUE")
+        await asyncio.sleep(AFTERWARDS_S)
+        settled = (await self._control.customers())["failed"]
+        rollback = await self._finished(operation.id, 60)
+        self._result["rollback_ms"] = {**_times(rollback), "verified": as_ms(_since(rollback, rollback.verified_at))}
+        self._judge(switch, rollback)
+        found = await self._database.read(lambda session: what_fired(session, rollback))
+        self._result["trigger"] = found.as_result()
+        for shortfall in found.shortfalls(fault):
+            self._fall_short(shortfall)
+        self._result["failed_by_fault"] = settled - before
+        late = (await self._control.customers())["failed"] - settled
+        self._expect(late == 0, f"{late} customers' requests failed after all traffic was on BLUE again")
+
     # ── judgement ───────────────────────────────────────────────────────────
 
     async def _judge_refusal(self, switch: Operation) -> None:
@@ -284,7 +316,9 @@ class Drill:
         counted = await self._control.customers()
         self._result["requests"], self._result["failed"] = counted["requests"], counted["failed"]
         self._expect(counted["requests"] > 0, "no customer sent a request")
-        self._expect(counted["failed"] == 0, f"{counted['failed']} customers' requests failed")
+        caused = self._result.get("failed_by_fault", 0)
+        failed = counted["failed"] - caused
+        self._expect(failed == 0, f"{failed} customers' requests failed, beside the {caused} that GREEN's fault failed")
 
     # ── waiting for facts ───────────────────────────────────────────────────
 

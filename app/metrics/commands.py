@@ -12,6 +12,7 @@ from app.domain.errors import Rejected
 from app.domain.metrics import AHEAD_LIMIT_S, is_figure
 from app.domain.plan import Plan
 from app.domain.sides import Side
+from app.eventlog.log import notify
 
 POST_LIMIT = 500
 OLDEST = timedelta(hours=1)
@@ -56,6 +57,8 @@ async def record_readings(
         if problem:
             raise Rejected(f"Reading {number}: {problem} None was stored.", code="reading")
     await store(session, deployment.id, readings, source)
+    # Triggers are judged as soon as there is something new to judge.
+    await notify(session, {"kind": "data", "deployment": deployment.id, "evidence": True})
     return len(readings)
 
 

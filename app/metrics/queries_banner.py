@@ -10,7 +10,11 @@ from app.domain.metrics import Verdict
 from app.domain.operations import Kind
 from app.domain.plan import Metric, Plan
 from app.domain.sides import Side
+from app.domain.triggers import Stage
 from app.metrics.views import MetricRow, ReadingNow, WallBanner
+from app.triggers.queries import Standing
+from app.triggers.queries_banner import living, starts_at
+from app.triggers.queries_words import cause_of, running
 from app.web.figures import age, hms, plain, quantity, within
 from app.web.mission import TrafficView
 
@@ -30,6 +34,8 @@ class Facts:
     target: TargetState | None
     no_answer: bool
     now: datetime
+    triggers: tuple[Standing, ...] = ()
+    """Those in breach that were told, the most urgent first."""
 
     @property
     def state(self) -> State:
@@ -50,7 +56,7 @@ class Facts:
 
 def headline(facts: Facts) -> WallBanner:
     """In the order of what matters most to a room of people."""
-    found = _rollback_running(facts) or _no_answer(facts) or _critical(facts) or _unknown(facts)
+    found = _rollback_running(facts) or _trigger(facts) or _no_answer(facts) or _critical(facts) or _unknown(facts)
     return found or _switch_running(facts) or _on_hold(facts) or _warning(facts) or _normal(facts)
 
 
@@ -77,6 +83,37 @@ def _rollback_running(facts: Facts) -> WallBanner | None:
         aside,
         started_at=operation.clicked_at,
         ends_at=operation.clicked_at + timedelta(seconds=within_s),
+    )
+
+
+def _trigger(facts: Facts) -> WallBanner | None:
+    """The countdown of the most urgent trigger, or that it is held, or that somebody should roll back."""
+    if not facts.triggers:
+        return None
+    standing = facts.triggers[0]
+    found, fires_at = standing.found, standing.found.fires_at
+    more = f" {len(facts.triggers) - 1} more." if len(facts.triggers) > 1 else ""
+    if standing.stage is Stage.HELD:
+        by = standing.row.held_by if standing.row else ""
+        text = f"By {by}. Then it rolls back at once if the breach still stands.{more}"
+        return WallBanner("warn", "ROLLBACK HELD, armed again in", text, _who(facts), title_until=standing.held_until)
+    if standing.stage is Stage.RECOMMENDED:
+        said = cause_of(facts.plan, standing.rule, found)
+        return WallBanner("crit", "ROLLBACK RECOMMENDED", f"{said[:1].upper()}{said[1:]}.{more}", _who(facts))
+    said = running(facts.plan, standing.rule, found, facts.now)
+    if fires_at is None:
+        return WallBanner("crit", "TRIGGER IN BREACH", f"{said}{more}", _who(facts))
+    sentence = living(standing, facts.plan, facts.now)
+    text = f"Automatic.{more}" if sentence else f"{said} Automatic.{more}"
+    return WallBanner(
+        "crit",
+        "ROLLBACK IN",
+        text,
+        _who(facts),
+        started_at=starts_at(standing),
+        ends_at=fires_at,
+        living=sentence,
+        title_until=fires_at,
     )
 
 

@@ -12,6 +12,7 @@ from app.eventlog.log import versions_of
 from app.metrics.queries import SPAN_S, history, latest, rows_of
 from app.metrics.queries_banner import Facts, headline
 from app.metrics.views import CustomersCard, OperationCard, WallEvent, WallView
+from app.triggers.queries import alarms
 from app.web.access import Scope
 from app.web.mission import TrafficView
 
@@ -34,11 +35,12 @@ async def wall_of(session: AsyncSession, deployment: Deployment, plan: Plan, now
     zero = await t_zero(session, deployment)
     target = await session.get(TargetState, deployment.target, populate_existing=True)
     traffic, agreeing, asked = await traffic_of(session, deployment.target, target, now)
+    triggers = await alarms(session, deployment, plan, now)
     zero_s = (now - zero).total_seconds() if zero else None
     is_off = traffic.observed_blue is not None and traffic.set_blue not in (None, traffic.observed_blue)
     no_answer = asked > 0 and traffic.observed_blue is None
     return WallView(
-        banner=headline(Facts(deployment, plan, rows, traffic, operation, zero, target, no_answer, now)),
+        banner=headline(Facts(deployment, plan, rows, traffic, operation, zero, target, no_answer, now, triggers)),
         rows=rows,
         traffic=traffic,
         traffic_note=_traffic_note(traffic, agreeing, asked),

@@ -8,7 +8,7 @@ from typing import Literal
 from app.domain.metrics import Verdict, worst
 from app.domain.plan import Metric
 from app.domain.sides import Side
-from app.web.mission import TrafficView
+from app.web.mission import LivingText, TrafficView
 
 Point = tuple[float, float | None]
 """Seconds before now, and the worst value of that span; None where there was none to rely on."""
@@ -84,6 +84,10 @@ class WallBanner:
     """A value at the end of the title that goes on living: the stream's key, its text now, its unit."""
     started_at: datetime | None = None
     ends_at: datetime | None = None
+    living: LivingText | None = None
+    """Before `text`: a sentence whose numbers go on living."""
+    title_until: datetime | None = None
+    """The title ends with the time left until then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from app.domain.operations import Answer, Operation, Outcome
 from app.domain.plan import Criterion, Metric, Plan, TargetSpec
 from app.domain.sides import Release, Side, Weights
+from app.domain.smoke import wrong_with
 from app.orchestrator.observer import Observer
 from app.ports.clock import Clock
 from app.ports.customers import CustomerCount, Customers
@@ -171,13 +172,7 @@ async def _smoke(key: str, ground: Ground) -> str:
         answer = await ground.prober.fetch(test.method, test.path)
     except ProviderError as error:
         return f"{test.title}: {error.message}"
-    if answer.status != test.status:
-        return f"{test.title}: {answer.status} instead of {test.status}"
-    if test.contains and test.contains not in answer.body:
-        return f"{test.title}: “{test.contains}” is missing"
-    if answer.seconds * 1000 > test.within_ms:
-        return f"{test.title}: {answer.seconds * 1000:.0f} ms, limit {test.within_ms} ms"
-    return ""
+    return wrong_with(test, status=answer.status, body=answer.body, seconds=answer.seconds)
 
 
 async def _still_normal(operation: Operation, ground: Ground) -> Verdicts:

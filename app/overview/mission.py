@@ -1,5 +1,6 @@
 """The mission bar's view model, from what is recorded."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,9 +15,12 @@ from app.domain.deployments import State as Course
 from app.domain.operations import Kind
 from app.domain.operations import State as Progress
 from app.domain.plan import Plan
+from app.domain.triggers import Stage
 from app.eventlog.log import versions_of
 from app.metrics.queries import health_of
 from app.traffic.queries_dns import split_words
+from app.triggers.queries import Standing, alarms
+from app.triggers.queries_banner import banner_of as trigger_banner
 from app.web.access import Scope
 from app.web.figures import age, took
 from app.web.mission import BannerView, GuardView, HealthView, LinkView, MissionView, TrafficView
@@ -27,9 +31,10 @@ _WITH_WAY_BACK = (Course.SWITCHING, Course.SWITCHED, Course.COMPLETED)
 
 
 async def build_mission(database: Database, shelf: Shelf, scope: Scope) -> MissionView:
-    """The same for all who look, but for the guard, which only those see who may roll back."""
+    """The same for all who look, but for the guard, which only those see who may roll back, and the banner, from which
+    some can hold a trigger."""
     versions = await database.read(lambda session: versions_of(session, scope.id))
-    key = (scope.id, "mission", scope.may("rollback"))
+    key = (scope.id, "mission", scope.may("rollback"), scope.may("hold"))
     made: MissionView = await shelf.take(
         key, versions, lambda: database.read(lambda session: mission_of(session, scope))
     )
@@ -49,6 +54,7 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
     target = await session.get_one(TargetState, deployment.target)
     operation = await newest_operation(session, deployment)
     health = await health_of(session, deployment, scope.plan, now)
+    triggers = await alarms(session, deployment, scope.plan, now)
     zone = ZoneInfo(scope.plan.timezone)
     phase = scope.plan.phase(deployment.phase)
     return MissionView(
@@ -65,8 +71,11 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
         t_zero=_t_zero(deployment, operation),
         traffic=traffic_of(target, now),
         health=health,
-        guard=_guard(scope, deployment, target, operation, now, await last_rollback_s(session, deployment.target)),
-        banner=banner_of(deployment, target, operation, health, now),
+        guard=_hot(
+            _guard(scope, deployment, target, operation, now, await last_rollback_s(session, deployment.target)),
+            triggers,
+        ),
+        banner=banner_of(deployment, target, operation, health, now, _trigger_banner(scope, triggers, now)),
         versions=versions,
     )
 
@@ -171,6 +180,20 @@ def _guard(
     )
 
 
+def _hot(guard: GuardView, triggers: tuple[Standing, ...]) -> GuardView:
+    """The guard while a trigger runs: the cover says when it will be pressed by itself, or that it should be."""
+    standing = triggers[0] if triggers else None
+    if standing is None or not guard.has_cover or standing.stage is Stage.HELD:
+        return guard
+    note = "recommended now" if standing.stage is Stage.RECOMMENDED else "a trigger is in breach"
+    return replace(guard, state="hot", note=note, fires_at=standing.found.fires_at)
+
+
+def _trigger_banner(scope: Scope, triggers: tuple[Standing, ...], now: datetime) -> BannerView | None:
+    may_hold = scope.may("rollback") or scope.may("hold")
+    return trigger_banner(triggers, scope.plan, scope.id, now, may_roll_back=scope.may("rollback"), may_hold=may_hold)
+
+
 def _not_proven(target: TargetState, *, is_fresh: bool) -> str:
     if not is_fresh:
         return "last proof is old"
@@ -178,7 +201,12 @@ def _not_proven(target: TargetState, *, is_fresh: bool) -> str:
 
 
 def banner_of(
-    deployment: Deployment, target: TargetState, operation: Operation | None, health: HealthView, now: datetime
+    deployment: Deployment,
+    target: TargetState,
+    operation: Operation | None,
+    health: HealthView,
+    now: datetime,
+    trigger: BannerView | None = None,
 ) -> BannerView | None:
     """The one worst alarm (ux.md: one headline)."""
     switch = LinkView("Open the Switch page", f"/d/{deployment.id}/switch")
@@ -192,6 +220,8 @@ def banner_of(
         return BannerView(
             "crit", f"rollback-{deployment.attempt}", "Rolling back to BLUE", "Nothing else to press.", switch
         )
+    if trigger is not None:
+        return trigger
     if state in _WITH_WAY_BACK and health.state == "crit":
         wall = LinkView("Open the wall", f"/d/{deployment.id}/wall")
         return BannerView("crit", "metrics", f"Metrics: {health.word}", "Continue, scale up or roll back?", wall)

@@ -23,6 +23,7 @@ RIGHTS: Mapping[Capability, str] = {
     "check": "ticks own checklist items",
     "communicate": "sends updates",
     "note": "writes notes",
+    "raise_alert": "reports what a trigger counts as an alert",
     "observe": "sees every page",
     "administer": "looks after people and rosters",
 }

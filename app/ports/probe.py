@@ -22,11 +22,13 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """The answer to one request through the public address; `body` holds at most its first 64 KiB."""
+    """The answer to one request through the public address; `body` holds at most its first 64 KiB. `side` is who
+    answered, None where the answer does not say."""
 
     status: int
     body: str
     seconds: float
+    side: Side | None = None
 
 
 class Prober(Protocol):

@@ -53,7 +53,8 @@ class HttpProber:
                 answer = await self._ask(method, path, fresh=True)
         except (OSError, UnicodeError) as problem:
             raise ProviderError(f"{method} {path} had no answer: {_said(problem)}") from problem
-        return HttpAnswer(answer.status, answer.body.decode("utf-8", "replace"), time.monotonic() - started)
+        side = self._digests.get(self._digest(answer))
+        return HttpAnswer(answer.status, answer.body.decode("utf-8", "replace"), time.monotonic() - started, side)
 
     async def aclose(self) -> None:
         while self._kept:

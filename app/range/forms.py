@@ -26,6 +26,7 @@ class ReleaseForm(KnobForm):
     db_connections: Annotated[int, Field(ge=0, le=110)]
     dead: bool = False
     unavailable: bool = False
+    payment_fails: bool = False
 
 
 class BalancerForm(KnobForm):
@@ -51,7 +52,7 @@ FORMS: dict[Group, type[KnobForm]] = {
 
 
 class PresetForm(PageForm):
-    preset: Literal["green_slow", "green_failing", "green_dead", "balancer_refuses", "all_well"]
+    preset: Literal["green_slow", "green_failing", "green_dead", "payment_failing", "balancer_refuses", "all_well"]
 
 
 class RestartForm(PageForm):

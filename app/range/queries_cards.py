@@ -19,6 +19,7 @@ _RELEASE_NUMBERS = (
 _RELEASE_TICKS = (
     ("dead", "Dead", "Its process is killed; connections are refused"),
     ("unavailable", "Unavailable", "It answers 503 to everything, its health check too"),
+    ("payment_fails", "Payment fails", "/pay answers 500, everything else goes on"),
 )
 _NUMBERS = {
     "blue": _RELEASE_NUMBERS,
@@ -48,12 +49,14 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "green_slow": {"green": {"latency_ms": 800}},
     "green_failing": {"green": {"failure_percent": 5}},
     "green_dead": {"green": {"dead": True}},
+    "payment_failing": {"green": {"payment_fails": True}},
     "balancer_refuses": {"balancer": {"refuse": True}},
 }
 _PRESET_WORDS = (
     ("green_slow", "GREEN slow", "Each request takes 800 ms more"),
     ("green_failing", "GREEN failing 5 %", "One request in 20 answers 500"),
     ("green_dead", "GREEN dead", "Its process is killed"),
+    ("payment_failing", "GREEN payment fails", "It answers 500 to /pay: a trigger fires"),
     ("balancer_refuses", "Balancer refuses", "No weight can be written"),
 )
 

@@ -22,6 +22,8 @@ class ReleaseKnobs(Knobset):
     """The process is killed: connections are refused."""
     unavailable: bool = False
     """It answers 503 to everything, its health check too."""
+    payment_fails: bool = False
+    """`/pay` answers 500; everything else goes on."""
     memory_percent: Load = 0
     cpu_percent: Load = 0
     db_connections: Annotated[int, Field(ge=0, le=110)] = 0

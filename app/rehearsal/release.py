@@ -90,6 +90,8 @@ class ToyRelease:
             await asyncio.sleep(knobs.latency_ms / 1000)
         if knobs.failure_percent and self._random.random() * 100 < knobs.failure_percent:
             return 500, JSON, b'{"error": "this release fails on purpose"}'
+        if knobs.payment_fails and path == "/pay":
+            return 500, JSON, b'{"error": "payment fails on purpose"}'
         if path == "/":
             return 200, "text/html; charset=utf-8", self._page
         return 200, JSON, json.dumps({"path": path, "served_by": self._release.version}).encode()

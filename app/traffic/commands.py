@@ -14,7 +14,7 @@ from app.domain.deployments import Change
 from app.domain.errors import Rejected
 from app.domain.operations import Kind, State
 from app.domain.sides import Side, Weights
-from app.eventlog.log import SYSTEM, Actor
+from app.eventlog.log import SYSTEM, Actor, Entry, append
 from app.signoffs.queries import binding_of
 from app.web.access import Forbidden, Scope
 
@@ -115,6 +115,7 @@ async def request_rollback(
     target = await lock_target(session, deployment.target)
     running = await in_flight(session, deployment.target)
     if running is not None and running.kind == Kind.ROLLBACK:
+        await _join(session, deployment, running, actor)
         return running
     course.follow(course_of(deployment), Change.ROLL_BACK)
     await _is_worth_it(session, deployment)
@@ -170,6 +171,21 @@ async def _is_worth_it(session: AsyncSession, deployment: Deployment) -> None:
             conflict=True,
             code="state",
         )
+
+
+async def _join(session: AsyncSession, deployment: Deployment, running: Operation, actor: Actor) -> None:
+    """Where a person and a trigger ask for the same rollback it is one, and the log says that both asked."""
+    asked = f"{actor.name} asked for it too"
+    both = {running.requested_by, actor.name}
+    if SYSTEM.name not in both or len(both) == 1 or asked in running.cause:
+        return
+    running.cause = f"{running.cause}; {asked}" if running.cause else asked
+    if actor.name == SYSTEM.name:
+        return  # the trigger tells it itself, with its numbers
+    text = f"{actor.name} asked for the rollback too; {running.requested_by} had started it"
+    payload = {"operation": running.id}
+    entry = Entry("traffic.rollback.joined", text, ("traffic",), running.cause, payload=payload)
+    await append(session, deployment.id, entry, actor)
 
 
 def _blue_is_fit(target: TargetState, now: datetime, *, named: bool) -> None:

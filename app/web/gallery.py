@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.domain.sides import Side
-from app.web.mission import BannerView, GuardView, HealthView, LinkView, MissionView, TrafficView
+from app.web.mission import BannerView, GuardView, HealthView, LinkView, LivingText, MissionView, TrafficView
 from app.web.page import PageView, PersonView, TabView
 
 NOW = datetime(2026, 3, 6, 19, 10, 7, 400_000, tzinfo=UTC)
@@ -22,6 +22,38 @@ TABS = (
     TabView("checklists", "Checklists", "#checklists", "list", count=2),
     TabView("plan", "Plan", "#plan", "plan"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryHold:
+    """As triggers.views.HoldView."""
+
+    text: str
+    action: str = ""
+    button: str = ""
+    release: str = ""
+    release_button: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryTrigger:
+    """As triggers.views.TriggerCard."""
+
+    key: str
+    mark: str
+    word: str
+    title: str = "Error rate above 2 % for 2 minutes"
+    limit: str = "above 2 % for 120 s"
+    mode: str = "automatic"
+    value: str = ""
+    share: float | None = None
+    progress: str = ""
+    sample_at: datetime | None = NOW - timedelta(seconds=1.4)
+    coverage: str = ""
+    why: str = ""
+    fires_at: datetime | None = None
+    hold: GalleryHold | None = None
+
 
 GUARDS: Mapping[str, GuardView] = {
     "unarmed": GuardView("unarmed", "Rollback not armed", "arms with the switch"),
@@ -80,11 +112,59 @@ BANNERS = {
     "critical with a countdown": BannerView(
         "crit",
         "trigger:error_rate:12",
-        "ROLLBACK IN 74 s",
-        "Error rate on GREEN 2.6 %, above 2 % for 46 s of 120 s. You can roll back now; holding it takes two people.",
-        LinkView("Hold it…", "#hold"),
+        "ROLLBACK IN",
+        "",
+        LinkView("Roll back now", "#rollback-cover", "back"),
         NOW - timedelta(seconds=46),
         NOW + timedelta(seconds=74),
+        living=LivingText(
+            "Error rate on GREEN",
+            ("readings.error_rate.GREEN", "2.6", "%"),
+            ", above 2 % for",
+            NOW - timedelta(seconds=46),
+            "of 120 s.",
+        ),
+        quiet=LinkView("Hold it…", "#hold"),
+        counts_to=NOW + timedelta(seconds=74),
+    ),
+    "somebody asks to hold it": BannerView(
+        "crit",
+        "trigger:error_rate:13",
+        "ROLLBACK IN",
+        "Error rate on GREEN 2.6 %, above 2 % for 46 s of 120 s. DevOps lead asks to hold it: a second position must "
+        "confirm.",
+        LinkView("Roll back now", "#rollback-cover", "back"),
+        NOW - timedelta(seconds=46),
+        NOW + timedelta(seconds=74),
+        quiet=LinkView("Confirm the hold…", "#hold"),
+        counts_to=NOW + timedelta(seconds=74),
+    ),
+    "its clock stands": BannerView(
+        "crit",
+        "trigger:error_rate:14",
+        "ROLLBACK COUNTDOWN STANDS",
+        "Error rate on GREEN 2.6 %, above 2 % for 46 s of 120 s. The clock stands: no reading to rely on for 12 s.",
+        LinkView("Roll back now", "#rollback-cover", "back"),
+    ),
+    "held": BannerView(
+        "warn",
+        "trigger:error_rate:15",
+        "AUTOMATIC ROLLBACK HELD, armed again in",
+        "Held until 14:14 by DevOps lead and Project manager: error rate on GREEN 2.6 %, above 2 % for 120 s. Then it "
+        "rolls back at once if the breach still stands.",
+        LinkView("Roll back now", "#rollback-cover", "back"),
+        NOW - timedelta(seconds=60),
+        NOW + timedelta(seconds=240),
+        counts_to=NOW + timedelta(seconds=240),
+    ),
+    "recommended": BannerView(
+        "crit",
+        "trigger:error_rate:16",
+        "ROLLBACK RECOMMENDED",
+        "Error rate on GREEN 2.6 %, above 2 % for 120 s. BLUE is unhealthy: it only recommends (3 of 18 targets). "
+        "Nothing happens by itself: somebody must decide.",
+        LinkView("Roll back now", "#rollback-cover", "back"),
+        more=1,
     ),
     "critical": BannerView(
         "crit",
@@ -96,6 +176,68 @@ BANNERS = {
     ),
     "warning": BannerView("warn", "memory:green", "Memory on GREEN is 81 %", "Warning, above 80 % for 60 s."),
 }
+
+TRIGGERS = (
+    GalleryTrigger("quiet", "ok", "Armed, quiet", value="0.03 %", share=0.0, progress="0 s of 120 s"),
+    GalleryTrigger(
+        "breach",
+        "crit",
+        "IN BREACH",
+        value="2.6 %",
+        share=46 / 120,
+        progress="46 s of 120 s",
+        coverage="98 % of the samples there, 80 % needed",
+        fires_at=NOW + timedelta(seconds=74),
+        hold=GalleryHold(
+            "Holding stops the automatic rollback for 5 min. It takes two people of two positions.",
+            action="#",
+            button="Ask to hold it",
+        ),
+    ),
+    GalleryTrigger(
+        "asked",
+        "crit",
+        "IN BREACH",
+        value="2.6 %",
+        share=0.5,
+        progress="60 s of 120 s",
+        fires_at=NOW + timedelta(seconds=60),
+        hold=GalleryHold("DevOps lead asks to hold it: confirm?", action="#", button="Confirm: hold it for 5 min"),
+    ),
+    GalleryTrigger(
+        "held",
+        "hold",
+        "HELD",
+        value="2.6 %",
+        share=1.0,
+        progress="120 s of 120 s",
+        why="Held until 14:14 by DevOps lead and Project manager.",
+        hold=GalleryHold(
+            "Then it is armed again, and rolls back at once if the breach still stands.",
+            release="#",
+            release_button="Let it count again",
+        ),
+    ),
+    GalleryTrigger(
+        "unknown",
+        "unknown",
+        "UNKNOWN",
+        share=0.0,
+        progress="0 s of 120 s",
+        why="No sample to rely on. UNKNOWN neither fires nor counts as healthy.",
+    ),
+    GalleryTrigger(
+        "recommended",
+        "crit",
+        "RECOMMENDED",
+        value="2.6 %",
+        share=1.0,
+        progress="120 s of 120 s",
+        why="BLUE is unhealthy: it only recommends.",
+    ),
+    GalleryTrigger("fired", "crit", "FIRED", why="At 14:09:41: error rate on GREEN 2.6 %, above 2 % for 120 s."),
+    GalleryTrigger("off", "wait", "Not armed", why="No switch yet."),
+)
 
 CHIPS = ("ok", "go", "nogo", "warn", "outdated", "crit", "unknown", "wait", "run", "hold", "withdrawn", "expired")
 LAMPS = ("wait", "go", "nogo", "outdated", "withdrawn", "expired")

@@ -73,6 +73,19 @@ class LinkView:
 
 
 @dataclass(frozen=True, slots=True)
+class LivingText:
+    """ "Error rate on GREEN" 2.6 "%" "above 2 % for" 46 "s of 120 s.": a reading by its key in the stream, and the
+    seconds since a moment; either may be missing."""
+
+    before: str
+    reading: tuple[str, str, str] | None = None
+    """Key in the stream, its text now, its unit."""
+    between: str = ""
+    since: datetime | None = None
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class BannerView:
     """The one worst alarm. `key` tells two alarms apart, so that each is spoken once.
 
@@ -87,6 +100,12 @@ class BannerView:
     started_at: datetime | None = None
     ends_at: datetime | None = None
     more: int = 0
+    living: LivingText | None = None
+    """In place of `text`: a sentence whose numbers go on living."""
+    quiet: LinkView | None = None
+    """A second way, less loud than `action`."""
+    counts_to: datetime | None = None
+    """The title ends with the time left until then, and says 60, 30 and 10 s."""
 
 
 @dataclass(frozen=True, slots=True)

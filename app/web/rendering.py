@@ -22,6 +22,7 @@ _TABS = (
     ("board", "Go/no-go", "/board", "board", True),
     ("switch", "Switch", "/switch", "switch", False),
     ("wall", "Wall", "/wall", "wall", True),
+    ("triggers", "Triggers", "/triggers", "warn", False),
     ("timeline", "Timeline", "/timeline", "list", True),
     ("checklists", "Checklists", "/checklists", "list", False),
     ("roster", "Roster", "/roster", "person", False),

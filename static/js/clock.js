@@ -53,7 +53,8 @@ function tick() {
     if ("speak" in element.dataset) speak(element, seconds);
   }
   for (const element of document.querySelectorAll("[data-since]")) {
-    write(element, Math.max(0, (now - Date.parse(element.dataset.since)) / 1_000).toFixed(1));
+    const seconds = Math.max(0, (now - Date.parse(element.dataset.since)) / 1_000);
+    write(element, "whole" in element.dataset ? String(Math.floor(seconds)) : seconds.toFixed(1));
   }
   for (const element of document.querySelectorAll("[data-run-from]")) {
     const from = Date.parse(element.dataset.runFrom);

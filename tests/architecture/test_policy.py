@@ -75,6 +75,9 @@ WHO: dict[str, set[str] | frozenset[str]] = {
     "traffic.rollback": SWITCH | LEAD,
     "metrics.view": EVERYBODY,
     "metrics.post": set(),
+    "triggers.view": EVERYBODY,
+    "triggers.hold": SWITCH | LEAD,
+    "triggers.raise": {"security_officer", "backend_lead"},
     "timeline.view": EVERYBODY,
     "timeline.note": NOTE,
     "plans.view": EVERYBODY,
@@ -102,6 +105,7 @@ class Door:
     def url(self, web: Any, plan: Plan) -> str:
         item = plan.checklists[0].items[0]
         values = {"checklist": plan.checklists[0].key, "item": item.key, "group": "green"}
+        values |= {"trigger": plan.triggers[0].key, "hook": "pager"}
         return self.path.format(deployment_id=web.deployment.id, person_id=1, token_id=1, **values)
 
 
@@ -151,7 +155,7 @@ def test_every_route_has_exactly_one_action_of_the_table(web: Any) -> None:
 
 def test_no_get_route_changes_a_state_by_its_name() -> None:
     """Actions that change something are never behind a GET."""
-    looks = {"view", "list", "home", "stream", "document", "health", "sign_in", "password", "step_up", "note"}
+    looks = {"view", "list", "home", "stream", "document", "health", "sign_in", "password", "step_up", "note", "raise"}
     for feature in ("core", *FEATURES):
         for door in doors_of(feature):
             if door.method == "GET":

@@ -1,6 +1,6 @@
 """Run the benchmarks named on the command line (all by default) and print one table.
 
-`python -m tests.bench [moves] [live] [pages] [providers] [--rounds 20] [--json FILE]`
+`python -m tests.bench [moves] [live] [pages] [triggers] [providers] [--rounds 20] [--json FILE]`
 
 `providers` runs once for each target that a range can have, and says so where one cannot be started here.
 """
@@ -21,11 +21,17 @@ from tests.bench.live import measure_live
 from tests.bench.moves import measure_moves
 from tests.bench.pages import measure_pages
 from tests.bench.providers import measure_provider
+from tests.bench.triggers import measure_triggers
 
 BASE_PORT = 8800
 CUSTOMERS = 120
 Measure = Callable[[Installation, int], Coroutine[Any, Any, dict[str, Any]]]
-PARTS: dict[str, Measure] = {"moves": measure_moves, "live": measure_live, "pages": measure_pages}
+PARTS: dict[str, Measure] = {
+    "moves": measure_moves,
+    "live": measure_live,
+    "pages": measure_pages,
+    "triggers": measure_triggers,
+}
 PARTS |= {f"providers:{target}": measure_provider for target in TARGETS}
 
 
@@ -46,7 +52,7 @@ def main() -> None:
     for name, rows in figures.items():
         if isinstance(rows, dict):
             for what, value in rows.items():
-                print(f"{name:17} {what:52} {value}")
+                print(f"{name:17} {what:60} {value}")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -122,15 +122,16 @@ async def roll_back(team: Team, database: Database) -> Operation:
     return await _until(database, "rollback", "finished_at")
 
 
-async def _until(database: Database, kind: str, name: str) -> Operation:
+async def _until(database: Database, kind: str, *names: str) -> Operation:
+    """The newest operation of a kind, as soon as one of these moments has come."""
     statement = select(Operation).where(Operation.kind == kind).order_by(Operation.id.desc()).limit(1)
     give_up = time.monotonic() + 60
     while time.monotonic() < give_up:
         found = await database.read(lambda session: session.scalar(statement))
-        if found is not None and getattr(found, name) is not None:
+        if found is not None and any(getattr(found, name) is not None for name in names):
             return found
         await asyncio.sleep(0.1)
-    raise TimeoutError(f"the {kind} has no {name} after 60 s")
+    raise TimeoutError(f"the {kind} has no {' or '.join(names)} after 60 s")
 
 
 async def _overheads(database: Database, operations: list[Operation], floors: dict[str, list[float]]) -> list[float]:

@@ -20,7 +20,18 @@ POSITIONS = (
     "Support and communications",
     "Executive",
 )
-OF_THE_DEPLOYMENT = ("/board", "/switch", "/wall", "/metrics", "/timeline", "/checklists", "/roster", "/plan", "/range")
+OF_THE_DEPLOYMENT = (
+    "/board",
+    "/switch",
+    "/wall",
+    "/metrics",
+    "/triggers",
+    "/timeline",
+    "/checklists",
+    "/roster",
+    "/plan",
+    "/range",
+)
 AT_ONCE = 3
 """Browsers at a time: Chromium opens six connections to a host, and each page's stream holds one."""
 STILL = 0.02

@@ -112,6 +112,27 @@ SENSE_ERRORS = {
     "metric without limit": (", above: 900", "", "triggers[0]", "needs `above`", "Add `above:`"),
     "limit without metric": ("kind: button}", "kind: button, above: «1}", "triggers[2].above", "no `above`", "Remove"),
     "probe without tests": (", smoke_tests: [home]}", "}", "triggers[1]", "needs `smoke_tests`", "Add"),
+    "categories of a probe": (
+        "smoke_tests: [home]}",
+        "smoke_tests: [home], categories: «[x]}",
+        "triggers[1].categories",
+        "no `categories`",
+        "Remove",
+    ),
+    "raised by nobody": (
+        "smoke_tests: [home]}",
+        "smoke_tests: [home], raised_by: [«captain]}",
+        "triggers[1].raised_by[0]",
+        "There is no position `captain`",
+        "under `positions`",
+    ),
+    "raised without the right": (
+        "smoke_tests: [home]}",
+        "smoke_tests: [home], raised_by: [«lead]}",
+        "triggers[1].raised_by[0]",
+        "lacks the capability `raise_alert`",
+        "Add `raise_alert`",
+    ),
     "no button": ("kind: button", "kind: alert", "triggers", "decision of a person", "button"),
     "two rollback scripts": (
         "title: Prepare, kind: script, command: [bash, prepare.sh]",

@@ -6,9 +6,12 @@ from app.db.tables.deployments import ChecklistState, Deployment, PlanVersion, R
 from app.db.tables.eventlog import Event, EventChain, TopicVersion
 from app.db.tables.metrics import Reading
 from app.db.tables.traffic import Effect, Operation, OperationCheck, ProbeSummary, RollbackGrant, TargetState
+from app.db.tables.triggers import Alert, AlertDelivery, TriggerCheck, TriggerState
 from app.db.tables.workers import WorkerLease
 
 __all__ = [
+    "Alert",
+    "AlertDelivery",
     "ApiToken",
     "Base",
     "ChecklistState",
@@ -28,6 +31,8 @@ __all__ = [
     "Signoff",
     "TargetState",
     "TopicVersion",
+    "TriggerCheck",
+    "TriggerState",
     "WebSession",
     "WorkerLease",
 ]
