@@ -229,12 +229,19 @@ def read_before_retry(run: Run) -> Iterator[str]:
         for earlier, later in pairwise(batches.values()):
             was_refused = all(call.is_known_refused for call in earlier)
             read = any(earlier[0].at <= at <= later[0].at and who == number for at, who in run.outside.reads)
-            if not was_refused and not read and not thawed(later[0]):
+            if not was_refused and not read and not thawed(later[0]) and not _was_frozen(run, later[0]):
                 yield f"read first: operation {number} wrote again at {later[0].at:.3f} without reading"
         begun = [batch[0].at for batch in batches.values()]
         for first, other in zip(begun, begun[WRITES_A_SECOND:], strict=False):
             if other - first < 1:
                 yield f"pauses: operation {number} wrote {WRITES_A_SECOND + 1} times within {other - first:.2f} s"
+
+
+def _was_frozen(run: Run, call: Call) -> bool:
+    """Its worker stood still with a reading in its hands, and has the lease again: it writes once more what is set."""
+    return any(
+        begins <= call.at <= ends + 10 for life in run.lives if life.name == call.worker for begins, ends in life.away
+    )
 
 
 def takeovers_are_quick_and_needed(run: Run) -> Iterator[str]:
