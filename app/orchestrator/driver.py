@@ -433,6 +433,7 @@ class _Run:
     async def _assert(self, operation: Operation) -> Operation:
         """Something may have moved the target after us: a late call of a dead worker, or somebody else."""
         self._asserted_at = looked_at = self.now()
+        self._confirmed_at = None  # what an earlier look found says nothing any more
         with contextlib.suppress(ProviderError):
             reading = await self.job.traffic.read()
             if reading.agrees(operation.want):

@@ -22,8 +22,6 @@ def main() -> int:
     began = time.monotonic()
     tally = run_seeds(arguments.first, arguments.seeds, jobs=arguments.jobs, is_race=arguments.races, say=_say)
     simulated_s = time.monotonic() - began
-    for line in tally.violations[:20]:
-        _say(line)
     mutants: dict[str, int | None] = {}
     if not arguments.no_mutants and not arguments.races:
         names = [name.replace("_", " ") for name in arguments.mutant or MUTANTS]

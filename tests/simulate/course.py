@@ -131,6 +131,9 @@ class Simulation:
     def _mend_metrics(self, good: dict[str, tuple[float, str]]) -> None:
         for side in Side:
             self.run.books.readings[side] = dict(good)
+        for window in self.scenario.metrics:
+            if window.begins <= elapsed() < window.ends:
+                self._disturb_metrics(window)
 
     # ── people ──────────────────────────────────────────────────────────────
 

@@ -113,6 +113,8 @@ def run_seeds(first: int, count: int, *, jobs: int, is_race: bool = False, say: 
     for found in _in_parallel(_chunk, chunks, jobs):
         for seed, one in found:
             tally.add(seed, one)
+            for sentence in one.violations:
+                say(f"seed {seed}: {sentence}")
         if tally.runs % 1000 < CHUNK:
             say(f"{tally.runs} runs, {len(tally.violations)} violations")
     return tally

@@ -84,6 +84,12 @@ def test_a_late_call_that_lands_while_the_store_is_away_is_not_left_standing() -
     holds(Scenario(**{**{name: getattr(scenario, name) for name in scenario.__slots__}, "presses": presses}))
 
 
+@pytest.mark.parametrize(("seed", "is_race"), [(8855, False), (340, True), (174, False), (561, False)])
+def test_seeds_that_once_found_something_hold(seed: int, is_race: bool) -> None:
+    """8855: a look that had found BLUE counted for good, and what somebody moved after it was left standing."""
+    assert run_seed(seed, is_race=is_race).violations == []
+
+
 @pytest.mark.parametrize("call", ["newest_epoch", "record_intent", "health", "send"])
 @pytest.mark.parametrize("before", [True, False])
 def test_neither_the_fence_nor_the_proof_outlives_a_freeze(call: str, before: bool) -> None:
