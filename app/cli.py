@@ -210,3 +210,7 @@ def main() -> None:
     except Misconfigured as error:
         typer.echo(str(error), err=True)
         raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()
