@@ -96,6 +96,12 @@ class Light:
         return tuple(f"{line.title}: {line.found}" for line in bad)
 
     @property
+    def first(self) -> Line | None:
+        """The worst of what keeps it out."""
+        bad = sorted((line for line in self.lines if line.refuses), key=lambda line: line.is_ok is None)
+        return bad[0] if bad else None
+
+    @property
     def plain_noes(self) -> tuple[str, ...]:
         """What is known to be bad: a switch is refused on these, not on what is merely not known. A sick BLUE is not
         among them: moving away from it may be just what is wanted."""
@@ -124,7 +130,7 @@ def _old(at: datetime | None, now: datetime, limit: timedelta) -> str:
 
 
 def _blue(evidence: Evidence, now: datetime) -> Line:
-    key, title = "blue", "BLUE is healthy and runs the right release"
+    key, title = "blue", "BLUE's health and release"
     if old := _old(evidence.blue_at, now, PROOF_LIMIT):
         return Line(key, title, None, old, "Is a worker running?", refuses=True)
     found = evidence.blue_found or "no answer"
@@ -134,7 +140,7 @@ def _blue(evidence: Evidence, now: datetime) -> Line:
 
 
 def _balancer(evidence: Evidence, now: datetime) -> Line:
-    key, title = "balancer", "The balancer answers and is set up as voted on"
+    key, title = "balancer", "The balancer's answer and set-up"
     if evidence.read_error:
         return Line(key, title, None, evidence.read_error, "Check address and credentials in site.yaml.", refuses=True)
     if old := _old(evidence.read_at, now, PROOF_LIMIT):
@@ -159,7 +165,7 @@ def _preflight(evidence: Evidence, now: datetime) -> list[Line]:
 
 def _capsules(evidence: Evidence, armed_at: datetime, now: datetime) -> Line:
     """Every worker that is alive has a fresh capsule of this block, and there is one: its disk is the way back."""
-    key, title = "capsules", "Each worker holds a fresh rollback capsule"
+    key, title = "capsules", "Rollback capsules"
     alive = [capsule for capsule in evidence.capsules if now - capsule.reported_at <= WORKER_LIMIT]
     not_yet = None if now - armed_at <= CAPSULES_WITHIN else False
     bad = [(capsule, why) for capsule in alive if (why := _stale(capsule, evidence.epoch, now))]

@@ -98,7 +98,7 @@ NO_PERMISSION = {"key": "permission", "title": "May change the listener", "is_ok
         ("blue_is_healthy", False, "BLUE"),
         ("blue_at", None, "BLUE"),
         ("read_at", None, "balancer"),
-        ("read_error", "connection refused", "balancer answers and is set up as voted on: connection refused"),
+        ("read_error", "connection refused", "The balancer's answer and set-up: connection refused"),
         ("configuration", "another", "set up as another, voted on configuratio"),
         ("preflight_at", None, "Pre-flight: not asked yet"),
         ("preflight", [], "Pre-flight: the balancer had nothing to say"),
