@@ -89,6 +89,7 @@ class BreakGlass:
             reason=reason,
             deployment=order.deployment_id,
             target=order.target,
+            zone=order.zone,
             epoch=order.epoch,
             issued_at=order.issued_at.isoformat(),
         )

@@ -165,7 +165,9 @@ def _guard(
     if state is Course.ROLLED_BACK and not is_unverified:
         return GuardView("done", title="On BLUE", note="rolled back")
     if state is Course.ARMED:
-        return GuardView("unarmed", title="Rollback armed", note=_light_words(light, last_s, "opens with the switch"))
+        return GuardView(
+            "unarmed", title="Rollback armed", note=_light_words(light, last_s), proof_age_s=_proof_age(light)
+        )
     if state not in _WITH_WAY_BACK and not (state is Course.ROLLED_BACK and is_unverified):
         return GuardView("unarmed", title="Rollback not armed", note="arms before the switch")
     is_fresh = target.blue_at is not None and now - target.blue_at <= FRESH
@@ -175,6 +177,7 @@ def _guard(
     return GuardView(
         "ready" if light.is_ready else "not_ready",
         note=_light_words(light, last_s),
+        proof_age_s=_proof_age(light),
         action_url=f"/d/{deployment.id}/rollback",
         from_version=deployment.green_version,
         to_version=deployment.blue_version,
@@ -203,15 +206,18 @@ def _trigger_banner(scope: Scope, triggers: tuple[Standing, ...], now: datetime)
 _SHORT = {"blue": "BLUE", "balancer": "balancer", "capsules": "capsules:", "preflight": "pre-flight"}
 
 
-def _light_words(light: Light, last_s: float | None, more: str = "") -> str:
-    """ "ready, proven 4 s ago, last drill 0.94 s", or the first thing that keeps the light out."""
+def _light_words(light: Light, last_s: float | None) -> str:
+    """What stands behind "ready, proven 4 s ago", or the first thing that keeps the light out."""
     if light.first is not None:
         others = f", and {len(light.reasons) - 1} more" if len(light.reasons) > 1 else ""
         return f"not ready: {_SHORT.get(light.first.key, light.first.title)} {light.first.found}"[:90] + others
-    if light.proof_age_s is None:
+    if not light.is_ready:
         return "not ready: not proven yet"
-    drill = f"last drill {took(last_s)}" if last_s is not None else "no drill yet"
-    return ", ".join(part for part in (f"ready, proven {age(light.proof_age_s)} ago", drill, more) if part)
+    return f"last drill {took(last_s)}" if last_s is not None else ""
+
+
+def _proof_age(light: Light) -> float | None:
+    return light.proof_age_s if light.is_ready else None
 
 
 def break_glass_banner(deployment: Deployment, used: Sequence[BreakGlass], zone: ZoneInfo) -> BannerView | None:

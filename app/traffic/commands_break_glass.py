@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, update
 from sqlalchemy.dialects.postgresql import insert
@@ -45,6 +46,7 @@ async def take_in(session: AsyncSession, lines: Sequence[Line], *, is_over: bool
     target = await lock_target(session, deployment.target)
     running = await in_flight(session, deployment.target)
     now = await database_now(session)
+    zone = str(first.detail.get("zone") or "UTC")
     run = await _run_of(session, first, deployment, epoch, now)
     fresh = [line for line in lines if await _insert(session, line)]
     actor = Actor(f"{run.who} (break-glass)")
@@ -54,7 +56,7 @@ async def take_in(session: AsyncSession, lines: Sequence[Line], *, is_over: bool
         if running is not None and running.epoch < epoch:
             _supersede(running, f"{actor.name} rolled back on {run.host}", now)
     for line in fresh:
-        await append(session, deployment.id, _entry(line, run, worker), actor)
+        await append(session, deployment.id, _entry(line, run, worker, zone), actor)
     await session.flush()
     if is_current and any(_is_on_blue(line) for line in fresh):
         await _roll_back(session, deployment, actor, f"{run.who} rolled back on {run.host} with break-glass")
@@ -98,10 +100,11 @@ async def _insert(session: AsyncSession, line: Line) -> bool:
     return kept.scalar_one_or_none() is not None
 
 
-def _entry(line: Line, run: BreakGlass, worker: str) -> Entry:
+def _entry(line: Line, run: BreakGlass, worker: str, zone: str) -> Entry:
+    """The sentence says when it happened: the log's own time is when it was taken in."""
     return Entry(
         kind=f"traffic.break_glass.{line.what}",
-        text=line.text,
+        text=f"{line.text} ({line.at.astimezone(ZoneInfo(zone)):%H:%M:%S} on {run.host})",
         topics=("traffic", "deployment"),
         cause=run.reason,
         severity=_SEVERITY.get(line.what, "normal"),

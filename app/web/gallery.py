@@ -59,7 +59,8 @@ GUARDS: Mapping[str, GuardView] = {
     "unarmed": GuardView("unarmed", "Rollback not armed", "arms with the switch"),
     "ready": GuardView(
         "ready",
-        note="ready, proven 4 s ago, last drill 0.94 s",
+        note="last drill 0.94 s",
+        proof_age_s=4.0,
         action_url="#",
         from_version="1.0.0",
         to_version="0.9.4",
@@ -77,6 +78,7 @@ GUARDS = {
         GUARDS["ready"],
         state="not_ready",
         note="not ready: BLUE unhealthy, 3 of 18 targets",
+        proof_age_s=None,
         blue_health="unhealthy, 3 of 18 targets, 2 s ago",
         blue_is_healthy=False,
         button="Roll back although BLUE is unhealthy",
