@@ -1,5 +1,6 @@
 """Composition root: settings and site.yaml → ports. The plan names a target; the site binds the name."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -286,9 +287,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
+HOST_AND_PORT = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]*):\d{1,5}")
+
+
 def hosts_of(binding: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names in a binding's addresses: what a capsule pins so that no name service is needed."""
+    """The names in a binding's addresses (`https://host/…`, `host:port`, and the endpoints of its cloud region): what a
+    capsule pins so that no name service is needed."""
     found: dict[str, None] = {}
+    if binding.get("provider") == "aws" and not binding.get("endpoint_url"):
+        found = {f"{service}.{binding['region']}.amazonaws.com": None for service in ("elasticloadbalancing", "sts")}
     parts: list[Any] = [binding]
     while parts:
         part = parts.pop(0)
@@ -298,6 +305,8 @@ def hosts_of(binding: Mapping[str, Any]) -> tuple[str, ...]:
             parts += part
         elif isinstance(part, str) and "://" in part and (host := urlsplit(part).hostname):
             found[host] = None
+        elif isinstance(part, str) and (match := HOST_AND_PORT.fullmatch(part)):
+            found[match[1]] = None
     return tuple(found)
 
 

@@ -226,6 +226,7 @@ async def _way_back_is_proven(session: AsyncSession, deployment: Deployment, sta
         raise Rejected(
             f"The way back is not proven. {'; '.join(light.reasons)}.",
             remedy="The Switch page shows each line with what to do about it. Arm again when all are YES.",
+            conflict=True,
             code="not_ready",
         )
 

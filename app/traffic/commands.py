@@ -201,6 +201,7 @@ async def _way_back_is_not_lost(
         raise Rejected(
             f"The way back is not proven any more. {'; '.join(lost)}. No traffic moved.",
             remedy="Put it right; the Switch page shows when it is.",
+            conflict=True,
             code="not_ready",
         )
 
