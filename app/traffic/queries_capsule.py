@@ -12,7 +12,7 @@ from app.db.tables import Deployment, PlanVersion, TargetState
 from app.domain.capsule import Order, ReleasePart, Step
 from app.domain.epochs import block_after
 from app.domain.plan import Plan
-from app.web.access import plan_of
+from app.web.access import plan_by_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,14 @@ class Armed:
 
 async def armed_now(session: AsyncSession) -> list[Armed]:
     statement = (
-        select(Deployment, PlanVersion, TargetState)
+        select(Deployment, PlanVersion.hash, TargetState)
         .join(PlanVersion, PlanVersion.id == Deployment.plan_version_id)
         .join(TargetState, TargetState.target == Deployment.target)
         .where(TargetState.locked_by == Deployment.id, Deployment.armed_at.is_not(None))
         .execution_options(populate_existing=True)
     )
-    return [
-        Armed(deployment, plan_of(version), version.hash, state)
-        for deployment, version, state in await session.execute(statement)
-    ]
+    rows = (await session.execute(statement)).all()
+    return [Armed(deployment, await plan_by_hash(session, digest), digest, state) for deployment, digest, state in rows]
 
 
 def order_of(

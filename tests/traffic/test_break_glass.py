@@ -1,6 +1,7 @@
 """Taking a spool in: each line once, the epoch raised, the running operation ended, the state moved, the alarm on the
 pages until somebody who leads has acknowledged it."""
 
+import asyncio
 import dataclasses
 import re
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ from app.providers.clock import SystemClock
 from app.providers.spool_file import RESERVED, SpoolFolder
 from app.traffic.commands_break_glass import UnknownDeployment, acknowledge, notice_newer_epoch, take_in
 from app.traffic.tasks_capsule import Capsules, Place
+from app.web.sharing import KEEP_S
 from tests.conftest import ScopeOf, Web
 from tests.traffic.armed import count_events, operations_of, press_rollback, press_switch, prove, state_of, target_of
 
@@ -415,12 +417,14 @@ async def test_the_guard_says_how_old_the_proof_is_and_what_is_missing(
         )
 
     await web.database.run(report)
+    await asyncio.sleep(KEEP_S)
     guard = (await client.get(f"{home}/_guard")).text
     assert re.search(r'ready, proven <span data-live="traffic.proof" data-format="age">[\d.]+\s+s</span> ago', guard)
     await press_switch(web.database, await web_scope_of(web.deployment, "devops_lead"), "k1")
     operation: Operation = (await operations_of(web.database))[0]
     assert operation.epoch == 1001
     await prove(web.database, blue_is_healthy=False, blue_found="unhealthy, 0 of 1 targets")
+    await asyncio.sleep(KEEP_S)
     guard = (await client.get(f"{home}/_guard")).text
     assert "not ready: BLUE unhealthy, 0 of 1 targets" in guard
     assert "Roll back although BLUE is unhealthy" in guard
