@@ -37,7 +37,7 @@ def where_traffic_is(order: Order) -> str:
 
 
 def call_line(title: str, phone: str, email: str) -> str:
-    return _joined(title, ", ".join(part for part in (phone, email) if part) or "no number in the plan")
+    return _joined(title, ", ".join(part for part in (phone, email) if part) or "no number known")
 
 
 def _by_hand(order: Order) -> str:

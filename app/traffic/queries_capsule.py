@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import Deployment, PlanVersion, TargetState
+from app.db.tables import Deployment, Person, PlanVersion, RosterSeat, TargetState
 from app.domain.capsule import Order, ReleasePart, Step
 from app.domain.epochs import block_after
-from app.domain.plan import Plan
+from app.domain.plan import Contact, Plan
 from app.web.access import plan_by_hash
 
 
@@ -23,6 +23,8 @@ class Armed:
     plan: Plan
     plan_hash: str
     state: TargetState
+    people: tuple[Contact, ...] = ()
+    """Who may roll back, with their numbers."""
 
 
 async def armed_now(session: AsyncSession) -> list[Armed]:
@@ -34,7 +36,34 @@ async def armed_now(session: AsyncSession) -> list[Armed]:
         .execution_options(populate_existing=True)
     )
     rows = (await session.execute(statement)).all()
-    return [Armed(deployment, await plan_by_hash(session, digest), digest, state) for deployment, digest, state in rows]
+    found = []
+    for deployment, digest, state in rows:
+        plan = await plan_by_hash(session, digest)
+        found.append(Armed(deployment, plan, digest, state, await people_of(session, deployment, plan)))
+    return found
+
+
+async def people_of(session: AsyncSession, deployment: Deployment, plan: Plan) -> tuple[Contact, ...]:
+    """Those on the roster who may roll back, to be called beside the plan's contacts."""
+    titles = {position.key: position.title for position in plan.positions if "rollback" in position.capabilities}
+    rows = await session.execute(
+        select(RosterSeat.id, RosterSeat.position, Person.name, Person.phone)
+        .join(Person, Person.id == RosterSeat.person_id)
+        .where(
+            RosterSeat.deployment_id == deployment.id,
+            RosterSeat.position.in_(titles),
+            Person.is_disabled.is_(False),
+        )
+        .order_by(RosterSeat.id)
+    )
+    return tuple(
+        Contact(
+            key=f"seat_{seat}",
+            title=name if name.startswith(titles[position]) else f"{name}, {titles[position]}",
+            phone=phone,
+        )
+        for seat, position, name, phone in rows
+    )
 
 
 def order_of(
@@ -76,7 +105,7 @@ def order_of(
         green=ReleasePart(version=deployment.green_version, digest=deployment.green_digest),
         block=state.epoch if is_armed else block_after(state.epoch),
         not_undone=spec.not_undone,
-        contacts=plan.contacts,
+        contacts=(*plan.contacts, *armed.people),
         channels=plan.channels,
         by_hand=by_hand,
         issued_at=now,

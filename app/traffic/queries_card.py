@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.tables import Deployment, TargetState
 from app.domain.capsule import Step
 from app.domain.card import NEEDS_NOTHING, command_of, where_traffic_is
-from app.traffic.queries_capsule import Armed, order_of
+from app.traffic.queries_capsule import Armed, order_of, people_of
 from app.traffic.views import CardView
 from app.web.access import Scope
 
@@ -20,7 +20,7 @@ async def card_view(session: AsyncSession, scope: Scope) -> CardView:
     state = await session.get_one(TargetState, deployment.target, populate_existing=True)
     now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     order = order_of(
-        Armed(deployment, scope.plan, scope.plan_hash, state),
+        Armed(deployment, scope.plan, scope.plan_hash, state, await people_of(session, deployment, scope.plan)),
         now,
         here=now,
         binding=deployment.binding,

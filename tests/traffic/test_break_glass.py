@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
 from app.db.engine import Database
-from app.db.tables import BreakGlass, BreakGlassLine, Deployment, Event, Operation, TargetState, WorkerCapsule
+from app.db.tables import BreakGlass, BreakGlassLine, Deployment, Event, Operation, Person, TargetState, WorkerCapsule
 from app.deployments import commands
 from app.domain.capsule import Order
 from app.domain.errors import Rejected
@@ -377,10 +377,18 @@ async def test_the_card_says_everything_without_script(web: Web, arm_web: Any) -
     url = f"/d/{web.deployment.id}/card"
     assert "Not armed." in (await client.get(url)).text
     await arm_web()
+    phone = update(Person).where(Person.login == "devops_1").values(phone="+1 555 0100")
+    await web.database.run(lambda session: session.execute(phone))
     await prove(web.database, by_hand=[{"text": "Set it at the console", "command": "aws elbv2 modify-listener"}])
     page = (await client.get(url)).text
     assert "Not armed." not in page
-    for part in ("gonogo rollback-now --target production", "aws elbv2 modify-listener", "1999", "VP Operations"):
+    for part in (
+        "gonogo rollback-now --target production",
+        "aws elbv2 modify-listener",
+        "1999",
+        "VP Operations",
+        "+1 555 0100",
+    ):
         assert part in page
     assert "Schema step 41 adds a column" in page
     assert "<script" not in page
