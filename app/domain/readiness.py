@@ -18,9 +18,10 @@ CAPSULES_WITHIN = timedelta(seconds=10)
 """From arming until each worker must have its capsule."""
 
 MAY_STAY_OPEN = frozenset({"may_write", "algorithm", "dns"})
-"""Keys of findings that may be without an answer; a plain NO always refuses. `may_write`: many accounts let nobody ask the
-policy simulator, and the way back is the very call that moved traffic forth: if it is not allowed, nothing was moved.
-`algorithm`: not every balancer tells, and the probes see where traffic goes. `dns`: it follows, and is never on the way."""
+"""Keys of findings that may be without an answer; a plain NO always refuses. `may_write`: many accounts let nobody ask
+the policy simulator, and the way back is the very call that moved traffic forth: if it is not allowed, nothing was
+moved. `algorithm`: not every balancer tells, and the probes see where traffic goes. `dns`: it follows, and is never on
+the way."""
 
 
 @dataclass(frozen=True, slots=True)
