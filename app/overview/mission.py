@@ -21,8 +21,8 @@ from app.domain.triggers import Stage
 from app.eventlog.log import versions_of
 from app.metrics.queries import health_of
 from app.traffic.queries_break_glass import unacknowledged
-from app.traffic.queries_readiness import light_of
 from app.traffic.queries_dns import split_words
+from app.traffic.queries_readiness import light_of
 from app.triggers.queries import Standing, alarms
 from app.triggers.queries_banner import banner_of as trigger_banner
 from app.web.access import Scope
@@ -81,8 +81,10 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
             _guard(scope, deployment, target, operation, now, await last_rollback_s(session, deployment.target), light),
             triggers,
         ),
-        banner=break_glass_banner(deployment, used, zone)
-        or banner_of(deployment, target, operation, health, now, _trigger_banner(scope, triggers, now)),
+        banner=_worse(
+            banner_of(deployment, target, operation, health, now, _trigger_banner(scope, triggers, now)),
+            break_glass_banner(deployment, used, zone),
+        ),
         versions=versions,
     )
 
@@ -218,6 +220,13 @@ def _light_words(light: Light, last_s: float | None) -> str:
 
 def _proof_age(light: Light) -> float | None:
     return light.proof_age_s if light.is_ready else None
+
+
+def _worse(banner: BannerView | None, glass: BannerView | None) -> BannerView | None:
+    """A rollback that runs, or was not verified, comes before the one that is over."""
+    if glass is None or (banner is not None and banner.key.startswith(("rollback-", "escalated-"))):
+        return banner
+    return glass
 
 
 def break_glass_banner(deployment: Deployment, used: Sequence[BreakGlass], zone: ZoneInfo) -> BannerView | None:
