@@ -2,7 +2,7 @@
 
 A capsule may be used while the target carries an epoch of its own block or an older one. Break-glass writes with the
 block's highest number, which no operation is ever given, so that it wins against whatever is still in flight; a later
-arming begins a higher block, so that the target itself refuses an older capsule (docs/adr/0010).
+arming begins a higher block, so that the target itself refuses an older capsule (docs/adr/0012).
 """
 
 BLOCK = 1000

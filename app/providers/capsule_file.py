@@ -2,7 +2,7 @@
 
 The key is made from the installation's secret for this one purpose, so that nothing signed for another can be taken for
 a capsule. It lies beside the capsules: where the secret comes from the environment, a person with a dead installation
-has no environment (docs/adr/0011 says why that gives nothing away).
+has no environment (docs/adr/0013 says why that gives nothing away).
 """
 
 import hashlib
