@@ -76,6 +76,38 @@ def migrate() -> None:
     upgrade(from_env().owner_database_url)
 
 
+@app.command("rollback-now")
+def rollback_now(
+    target: Annotated[str, typer.Option(help="Which target; needed where several are armed.")] = "",
+    data: Annotated[Path | None, typer.Option(help="A worker's data folder; GONOGO_DATA by default.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    although_blue_is_unhealthy: Annotated[
+        bool, typer.Option("--although-blue-is-unhealthy", help="Go back although BLUE does not pass its health check.")
+    ] = False,
+    although_expired: Annotated[
+        bool, typer.Option("--although-expired", help="Use a capsule that nobody could renew for long.")
+    ] = False,
+    use_dns: Annotated[
+        bool, typer.Option("--use-dns", help="Ask for addresses anew instead of the pinned ones.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why; the log will say it.")] = "",
+) -> None:
+    """Break-glass, on a worker's machine: all traffic back to BLUE without database, web page, sign-in or DNS."""
+    import contextlib
+    import sys
+
+    with contextlib.suppress(OSError):
+        # The machine of an outage is often overloaded: where the user may, this goes first.
+        os.setpriority(os.PRIO_PROCESS, 0, -15)
+
+    from app.rollback_now import Wish, roll_back_now
+
+    code = roll_back_now(Wish(data, target, yes, although_blue_is_unhealthy, although_expired, use_dns, reason))
+    sys.stdout.flush()
+    # A call that hangs in a thread must not keep the prompt from coming back.
+    os._exit(code)
+
+
 @app.command()
 def drill(
     fault: Annotated[str, typer.Option(help="green-slow, green-dead, worker-kill …: README.md.")] = "",

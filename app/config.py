@@ -57,6 +57,25 @@ def _secret(data_dir: Path) -> bytes:
     return key
 
 
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """What a command knows that must work with nothing but this machine's disk. `secret` is None where the installation
+    has it in the environment of its processes only."""
+
+    data_dir: Path
+    secret: bytes | None
+
+
+def on_disk(data_dir: Path | None = None, environ: dict[str, str] | None = None) -> OnDisk:
+    """Reads, and makes nothing: unlike `from_env` it never creates a secret, which would fit to no signature."""
+    env = dict(os.environ) if environ is None else environ
+    folder = data_dir or Path(env.get("GONOGO_DATA", str(ROOT / ".gonogo")))
+    if text := env.get("GONOGO_SECRET", ""):
+        return OnDisk(folder, text.encode())
+    path = folder / "secret"
+    return OnDisk(folder, path.read_bytes() if path.exists() else None)
+
+
 def from_env(environ: dict[str, str] | None = None) -> Settings:
     """Raises Misconfigured when a required variable is missing."""
     env = dict(os.environ) if environ is None else environ

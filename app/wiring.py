@@ -1,15 +1,18 @@
 """Composition root: settings and site.yaml → ports. The plan names a target; the site binds the name."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from app.config import Misconfigured, Settings
+from app.domain.capsule import Order
 from app.domain.plan import Plan
 from app.domain.sides import Release, Side
 from app.ports.clock import Clock
@@ -264,6 +267,58 @@ def binding_of(site: Site, target: str) -> dict[str, Any]:
         "sides": {side.value: address.url for side, address in found.sides.items()},
         **found.pinned,
     }
+
+
+def snapshot_of(site: Site, target: str) -> dict[str, Any]:
+    """The target's binding as a capsule carries it: everything in site.yaml about it, files by their full path, since a
+    capsule is opened from wherever a person stands. Credentials are named, never held."""
+    kept: dict[str, Any] = site.targets[target].model_dump()
+    return dict(_plain(kept))
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {str(key): _plain(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_plain(part) for part in value]
+        case Path():
+            return str(value.absolute())
+    return value
+
+
+HOST_AND_PORT = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]*):\d{1,5}")
+
+
+def hosts_of(binding: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names in a binding's addresses (`https://host/…`, `host:port`, and the endpoints of its cloud region): what a
+    capsule pins so that no name service is needed."""
+    found: dict[str, None] = {}
+    if binding.get("provider") == "aws" and not binding.get("endpoint_url"):
+        found = {f"{service}.{binding['region']}.amazonaws.com": None for service in ("elasticloadbalancing", "sts")}
+    parts: list[Any] = [binding]
+    while parts:
+        part = parts.pop(0)
+        if isinstance(part, Mapping):
+            parts += part.values()
+        elif isinstance(part, list | tuple):
+            parts += part
+        elif isinstance(part, str) and "://" in part and (host := urlsplit(part).hostname):
+            found[host] = None
+        elif isinstance(part, str) and (match := HOST_AND_PORT.fullmatch(part)):
+            found[match[1]] = None
+    return tuple(found)
+
+
+def bind_order(order: Order) -> tuple[TrafficTarget, Prober]:
+    """What break-glass steers and looks with, from the capsule alone. Raises Misconfigured."""
+    try:
+        site: TargetSite = TypeAdapter(TargetSite).validate_python(order.binding)
+    except ValidationError as error:
+        raise Misconfigured(f"The capsule's binding cannot be used by this version of gonogo: {error}") from error
+    digests = {order.releases[side].digest: side for side in Side}
+    prober = HttpProber(site.public_url, identity=order.identity, digests=digests)
+    return _balancer(order.target, site), prober
 
 
 @dataclass(frozen=True)

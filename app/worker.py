@@ -32,14 +32,16 @@ from app.jobs.wake import listen_for_jobs
 from app.logs import configure_logs
 from app.metrics.tasks import collect
 from app.ports.probe import Prober
+from app.providers.capsule_file import capsule_key
 from app.providers.clock import SystemClock
 from app.rehearsal.fault_point import FaultPoint
 from app.signoffs.commands import expire_votes
 from app.traffic.tasks import Drives, Steered
+from app.traffic.tasks_capsule import Capsules, Place
 from app.traffic.watch import Watch, Watched, find_watched
 from app.triggers.tasks import Guarded, guard_all
 from app.web.access import plan_by_hash
-from app.wiring import BoundTarget, Ports, make_ports
+from app.wiring import BoundTarget, Ports, hosts_of, make_ports, snapshot_of
 
 log = structlog.get_logger()
 
@@ -49,6 +51,7 @@ DUTY_RENEW_S = 0.6
 LET_OTHERS_FIRST_S = 0.02
 GATES_EVERY_S = 1.0
 READY_EVERY_S = 5.0
+CAPSULES_EVERY_S = 1.0
 ROLLBACKS_AT_ONCE = 4
 JOBS_AT_ONCE = 8
 
@@ -60,6 +63,7 @@ class Worker:
     database: Database
     ports: Ports
     drives: Drives
+    capsules: Capsules
     bound: dict[tuple[str, str], BoundTarget]
     holding: set[str]
     """The duties that this worker carries now."""
@@ -78,16 +82,30 @@ class Worker:
         name = f"{settings.worker_name}.{secrets.token_hex(2)}"
         strike = FaultPoint(settings.fault_file, name).on if settings.fault_file else None
         drives = Drives(database, SystemClock(), bind, name, strike=strike)
-        return cls(name, settings, database, ports, drives, bound, set())
+
+        def describe(plan: Plan, target: str, releases: dict[Side, Release]) -> Place:
+            traffic = bind_once(ports, bound, plan, target, releases).traffic
+            binding = snapshot_of(ports.site, target)
+            return Place(binding, hosts_of(binding), lambda weights, epoch: traffic.by_hand(weights, epoch=epoch))
+
+        capsules = Capsules(
+            database, SystemClock(), settings.data_dir, capsule_key(settings.secret), settings.worker_name, describe
+        )
+        return cls(name, settings, database, ports, drives, capsules, bound, set())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Any loop that ends by itself ends the process; the supervisor starts another."""
+        with contextlib.suppress(Exception):
+            # Before anything is driven: an operation that break-glass ended must not be taken up again first.
+            await self.capsules.take_in()
         tasks = [
             asyncio.create_task(self._queue(ROLLBACK_QUEUE, ROLLBACKS_AT_ONCE), name="queue.rollback"),
             asyncio.create_task(self._queue(TRAFFIC_QUEUE, JOBS_AT_ONCE), name="queue.traffic"),
             asyncio.create_task(listen_for_jobs(self.settings.database_url, self._heard), name="wake"),
             asyncio.create_task(self._repeat(SWEEP_EVERY_S, self.drives.sweep), name="sweep"),
             asyncio.create_task(self._repeat(READY_EVERY_S, self._keep_ready), name="ready"),
+            asyncio.create_task(self._repeat(CAPSULES_EVERY_S, self.capsules.keep), name="capsules"),
+            asyncio.create_task(self._repeat(CAPSULES_EVERY_S, self.capsules.take_in), name="break-glass"),
             asyncio.create_task(self._duty("gates", self._keep_gates), name="duty.gates"),
             asyncio.create_task(self._duty("watch", self._watch_all), name="duty.watch"),
             asyncio.create_task(self._duty("triggers", self._guard_all), name="duty.triggers"),

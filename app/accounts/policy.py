@@ -44,6 +44,7 @@ _TABLE = (
     Action("traffic.view", ("observe",), token="read"),
     Action("traffic.switch", ("switch",), step_up=True),
     Action("traffic.rollback", ("rollback",), grant=True, token="rollback"),
+    Action("traffic.acknowledge", ("proceed", "decide")),
     Action("metrics.view", ("observe",)),
     Action("metrics.post", ("administer",), token="readings"),
     Action("triggers.view", ("observe",)),

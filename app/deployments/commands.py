@@ -9,14 +9,16 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import Deployment, Person, PlanVersion, RollbackGrant, RosterSeat, TargetState
+from app.db.tables import Deployment, Operation, Person, PlanVersion, RollbackGrant, RosterSeat, TargetState
 from app.domain import deployments as course
 from app.domain.deployments import Change, Course, State
+from app.domain.epochs import block_after
 from app.domain.errors import Rejected
 from app.domain.plan import Plan, plan_hash
 from app.domain.signoffs import Gate, GateVerdict
 from app.eventlog.log import SYSTEM, Actor, Entry, append, touch
 from app.signoffs.queries import gate_of
+from app.traffic.queries_readiness import light_of
 from app.web.access import Scope, capabilities_of
 
 
@@ -177,7 +179,8 @@ async def proceed(session: AsyncSession, scope: Scope) -> None:
 
 
 async def arm(session: AsyncSession, scope: Scope) -> None:
-    """Lock the target for this deployment and hand out the rollback grants."""
+    """Lock the target for this deployment, begin a new block of epochs, and hand out the rollback grants. Each worker
+    then writes its capsule (app/traffic/tasks_capsule.py)."""
     deployment = await lock(session, scope.id)
     course.follow(course_of(deployment), Change.ARM)
     await passing_gate(session, deployment, scope.plan, scope.plan_hash)
@@ -192,26 +195,40 @@ async def arm(session: AsyncSession, scope: Scope) -> None:
             conflict=True,
             code="target_locked",
         )
-    _way_back_is_proven(state, now)
+    await _nothing_moves(session, deployment.target)
+    await _way_back_is_proven(session, deployment, state, now)
     state.locked_by = deployment.id
+    state.epoch = block_after(state.epoch)
     deployment.armed_at = now
     holders = await grant_rollback(session, deployment, scope.plan, now)
     text = f"{scope.seat_title} armed the switch; {len(holders)} people can roll back"
     await apply(session, deployment, Change.ARM, actor=scope.actor, text=text, payload={"grants": holders})
 
 
-PROOF_LIMIT = timedelta(seconds=15)
+async def _nothing_moves(session: AsyncSession, target: str) -> None:
+    """Arming begins a new block of epochs, which ends whatever is still on its way; so that must be over."""
+    running = await session.scalar(
+        select(Operation.kind).where(Operation.target == target, Operation.finished_at.is_(None)).limit(1)
+    )
+    if running is not None:
+        raise Rejected(
+            f"The {running} before is still being guarded.",
+            remedy="It ends within 10 s after its last check; arm then.",
+            conflict=True,
+            code="in_flight",
+        )
 
 
-def _way_back_is_proven(state: TargetState, now: datetime) -> None:
-    """Arming needs a BLUE that was seen healthy and a balancer that answered, both within 15 s."""
-    remedy = "Arm again when the Switch page shows BLUE healthy and the balancer answering."
-    if state.blue_at is None or now - state.blue_at > PROOF_LIMIT or not state.blue_is_healthy:
-        found = state.blue_found or "no health check yet"
-        raise Rejected(f"The way back is not proven: BLUE {found}.", remedy=remedy, code="not_ready")
-    if state.read_at is None or now - state.read_at > PROOF_LIMIT or state.read_error:
-        found = state.read_error or "it has not been read within 15 s"
-        raise Rejected(f"The way back is not proven: balancer {found}.", remedy=remedy, code="not_ready")
+async def _way_back_is_proven(session: AsyncSession, deployment: Deployment, state: TargetState, now: datetime) -> None:
+    """From the watch's findings: nothing outside is asked in this transaction."""
+    light = await light_of(session, deployment, state, now)
+    if not light.is_ready:
+        raise Rejected(
+            f"The way back is not proven. {'; '.join(light.reasons)}.",
+            remedy="The Switch page shows each line with what to do about it. Arm again when all are YES.",
+            conflict=True,
+            code="not_ready",
+        )
 
 
 async def grant_rollback(session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime) -> list[str]:

@@ -41,6 +41,8 @@ class Change(StrEnum):
     SWITCH_ARRIVED = "traffic.switch.arrived"
     ROLL_BACK = "traffic.rollback.requested"
     ROLLBACK_DONE = "traffic.rollback.finished"
+    BREAK_GLASS = "traffic.break_glass.rolled_back"
+    """Done on a machine, with a capsule, while there was no database; the log takes it in afterwards."""
     NEW_ATTEMPT = "deployment.attempt.opened"
     COMPLETE = "deployment.completed"
 
@@ -61,6 +63,7 @@ TRANSITIONS: dict[tuple[State, Change], State] = {
     (State.SWITCHING, Change.SWITCH_ARRIVED): State.SWITCHED,
     **{(state, Change.ROLL_BACK): State.ROLLING_BACK for state in (*AFTER_SWITCH_BEGAN, State.ROLLED_BACK)},
     (State.ROLLING_BACK, Change.ROLLBACK_DONE): State.ROLLED_BACK,
+    **{(state, Change.BREAK_GLASS): State.ROLLED_BACK for state in (State.ARMED, *AFTER_SWITCH_BEGAN)},
     (State.ROLLED_BACK, Change.NEW_ATTEMPT): State.PREPARING,
     (State.SWITCHED, Change.COMPLETE): State.COMPLETED,
 }
@@ -73,6 +76,7 @@ _WHY_NOT = {
     Change.ARM: "Arming comes after the project manager proceeded",
     Change.SWITCH: "Only an armed deployment can switch",
     Change.ROLL_BACK: "There is nothing to roll back: no switch of this attempt has begun",
+    Change.BREAK_GLASS: "Break-glass moves only what was armed",
     Change.HOLD: "Only a deployment that has not begun to switch can be held",
     Change.RESUME: "Only a deployment on hold can be resumed",
     Change.RESCHEDULE: "A deployment cannot be rescheduled while traffic is on its way or on GREEN",

@@ -100,6 +100,8 @@ class TargetSpec(Node):
     """Requests that must succeed after a switch and a rollback."""
     not_undone: tuple[Line, ...] = ()
     """What a rollback will not undo (point of no return)."""
+    capsule_s: Seconds = 900
+    """A worker's rollback capsule is good that long after it was last renewed."""
 
 
 class Duties(Node):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.db.tables import Deployment, Operation, TargetState
+from app.db.tables import BreakGlass, Deployment, Operation, TargetState
 from app.domain.deployments import AFTER_SWITCH_BEGAN, State
 from app.domain.metrics import Verdict
 from app.domain.operations import Kind
@@ -36,6 +36,8 @@ class Facts:
     now: datetime
     triggers: tuple[Standing, ...] = ()
     """Those in breach that were told, the most urgent first."""
+    break_glass: BreakGlass | None = None
+    """The newest use of break-glass that nobody has acknowledged."""
 
     @property
     def state(self) -> State:
@@ -56,8 +58,17 @@ class Facts:
 
 def headline(facts: Facts) -> WallBanner:
     """In the order of what matters most to a room of people."""
-    found = _rollback_running(facts) or _trigger(facts) or _no_answer(facts) or _critical(facts) or _unknown(facts)
+    found = _rollback_running(facts) or _trigger(facts) or _no_answer(facts) or _break_glass(facts)
+    found = found or _critical(facts) or _unknown(facts)
     return found or _switch_running(facts) or _on_hold(facts) or _warning(facts) or _normal(facts)
+
+
+def _break_glass(facts: Facts) -> WallBanner | None:
+    run = facts.break_glass
+    if run is None:
+        return None
+    text = f"At {hms(run.started_at, facts.plan.timezone)} by {run.who} on {run.host}. It stands on the Switch page."
+    return WallBanner("crit", "BREAK-GLASS WAS USED", text)
 
 
 def _rollback_running(facts: Facts) -> WallBanner | None:

@@ -12,6 +12,7 @@ from app.eventlog.log import versions_of
 from app.metrics.queries import SPAN_S, history, latest, rows_of
 from app.metrics.queries_banner import Facts, headline
 from app.metrics.views import CustomersCard, OperationCard, WallEvent, WallView
+from app.traffic.queries_break_glass import unacknowledged
 from app.triggers.queries import alarms
 from app.web.access import Scope
 from app.web.mission import TrafficView
@@ -39,8 +40,12 @@ async def wall_of(session: AsyncSession, deployment: Deployment, plan: Plan, now
     zero_s = (now - zero).total_seconds() if zero else None
     is_off = traffic.observed_blue is not None and traffic.set_blue not in (None, traffic.observed_blue)
     no_answer = asked > 0 and traffic.observed_blue is None
+    used = await unacknowledged(session, deployment.id)
+    glass = used[0] if used else None
     return WallView(
-        banner=headline(Facts(deployment, plan, rows, traffic, operation, zero, target, no_answer, now, triggers)),
+        banner=headline(
+            Facts(deployment, plan, rows, traffic, operation, zero, target, no_answer, now, triggers, glass)
+        ),
         rows=rows,
         traffic=traffic,
         traffic_note=_traffic_note(traffic, agreeing, asked),

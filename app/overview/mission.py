@@ -1,5 +1,6 @@
 """The mission bar's view model, from what is recorded."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,17 +9,20 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
-from app.db.tables import Deployment, Operation, TargetState
+from app.db.tables import BreakGlass, Deployment, Operation, TargetState
 from app.deployments.commands import database_now
 from app.domain.deployments import WORDS
 from app.domain.deployments import State as Course
 from app.domain.operations import Kind
 from app.domain.operations import State as Progress
 from app.domain.plan import Plan
+from app.domain.readiness import Light
 from app.domain.triggers import Stage
 from app.eventlog.log import versions_of
 from app.metrics.queries import health_of
+from app.traffic.queries_break_glass import unacknowledged
 from app.traffic.queries_dns import split_words
+from app.traffic.queries_readiness import light_of
 from app.triggers.queries import Standing, alarms
 from app.triggers.queries_banner import banner_of as trigger_banner
 from app.web.access import Scope
@@ -55,6 +59,8 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
     operation = await newest_operation(session, deployment)
     health = await health_of(session, deployment, scope.plan, now)
     triggers = await alarms(session, deployment, scope.plan, now)
+    light = await light_of(session, deployment, target, now)
+    used = await unacknowledged(session, deployment.id)
     zone = ZoneInfo(scope.plan.timezone)
     phase = scope.plan.phase(deployment.phase)
     return MissionView(
@@ -72,10 +78,13 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
         traffic=traffic_of(target, now),
         health=health,
         guard=_hot(
-            _guard(scope, deployment, target, operation, now, await last_rollback_s(session, deployment.target)),
+            _guard(scope, deployment, target, operation, now, await last_rollback_s(session, deployment.target), light),
             triggers,
         ),
-        banner=banner_of(deployment, target, operation, health, now, _trigger_banner(scope, triggers, now)),
+        banner=_worse(
+            banner_of(deployment, target, operation, health, now, _trigger_banner(scope, triggers, now)),
+            break_glass_banner(deployment, used, zone),
+        ),
         versions=versions,
     )
 
@@ -145,6 +154,7 @@ def _guard(
     operation: Operation | None,
     now: datetime,
     last_s: float | None,
+    light: Light,
 ) -> GuardView:
     if not scope.may("rollback"):
         return GuardView("hidden")
@@ -156,19 +166,20 @@ def _guard(
     is_unverified = operation is not None and operation.verified_at is None
     if state is Course.ROLLED_BACK and not is_unverified:
         return GuardView("done", title="On BLUE", note="rolled back")
-    if state not in _WITH_WAY_BACK and not (state is Course.ROLLED_BACK and is_unverified):
-        note = "armed; opens with the switch" if state is Course.ARMED else "arms before the switch"
+    if state is Course.ARMED:
         return GuardView(
-            "unarmed", title="Rollback not armed" if state is not Course.ARMED else "Rollback armed", note=note
+            "unarmed", title="Rollback armed", note=_light_words(light, last_s), proof_age_s=_proof_age(light)
         )
+    if state not in _WITH_WAY_BACK and not (state is Course.ROLLED_BACK and is_unverified):
+        return GuardView("unarmed", title="Rollback not armed", note="arms before the switch")
     is_fresh = target.blue_at is not None and now - target.blue_at <= FRESH
     proof = age((now - target.blue_at).total_seconds()) if target.blue_at else ""
     is_healthy = not (is_fresh and target.blue_is_healthy is False)
-    is_proven = is_fresh and bool(target.blue_is_healthy) and not target.read_error
     takes = f"about {took(last_s)} (last rollback)" if last_s is not None else "a few seconds; 30 s at most"
     return GuardView(
-        "ready" if is_proven else "not_ready",
-        note=f"ready, proven {proof} ago" if is_proven else _not_proven(target, is_fresh=is_fresh),
+        "ready" if light.is_ready else "not_ready",
+        note=_light_words(light, last_s),
+        proof_age_s=_proof_age(light),
         action_url=f"/d/{deployment.id}/rollback",
         from_version=deployment.green_version,
         to_version=deployment.blue_version,
@@ -194,10 +205,39 @@ def _trigger_banner(scope: Scope, triggers: tuple[Standing, ...], now: datetime)
     return trigger_banner(triggers, scope.plan, scope.id, now, may_roll_back=scope.may("rollback"), may_hold=may_hold)
 
 
-def _not_proven(target: TargetState, *, is_fresh: bool) -> str:
-    if not is_fresh:
-        return "last proof is old"
-    return f"BLUE {target.blue_found}" if not target.blue_is_healthy else "balancer does not answer"
+_SHORT = {"blue": "BLUE", "balancer": "balancer", "capsules": "capsules:", "preflight": "pre-flight"}
+
+
+def _light_words(light: Light, last_s: float | None) -> str:
+    """What stands behind "ready, proven 4 s ago", or the first thing that keeps the light out."""
+    if light.first is not None:
+        others = f", and {len(light.reasons) - 1} more" if len(light.reasons) > 1 else ""
+        return f"not ready: {_SHORT.get(light.first.key, light.first.title)} {light.first.found}"[:90] + others
+    if not light.is_ready:
+        return "not ready: not proven yet"
+    return f"last drill {took(last_s)}" if last_s is not None else ""
+
+
+def _proof_age(light: Light) -> float | None:
+    return light.proof_age_s if light.is_ready else None
+
+
+def _worse(banner: BannerView | None, glass: BannerView | None) -> BannerView | None:
+    """A rollback that runs, or was not verified, comes before the one that is over."""
+    if glass is None or (banner is not None and banner.key.startswith(("rollback-", "escalated-"))):
+        return banner
+    return glass
+
+
+def break_glass_banner(deployment: Deployment, used: Sequence[BreakGlass], zone: ZoneInfo) -> BannerView | None:
+    """Stands on every page until somebody who leads has acknowledged it."""
+    if not used:
+        return None
+    run = used[0]
+    title = f"Break-glass was used at {run.started_at.astimezone(zone):%H:%M} by {run.who} on {run.host}"
+    text = "What was done stands on the Switch page, to be acknowledged there."
+    link = LinkView("See what was done", f"/d/{deployment.id}/switch#break-glass")
+    return BannerView("crit", f"break-glass-{run.run}", title, text, link, more=len(used) - 1)
 
 
 def banner_of(

@@ -79,6 +79,7 @@ class Installation:
         self._range: Child | None = None
         self._web: Child | None = None
         self._workers: list[Child] = []
+        self._tending: Tending | None = None
 
     # ---------------------------------------------------------------- life
 
@@ -122,6 +123,10 @@ class Installation:
     def public_url(self) -> str:
         return f"http://127.0.0.1:{self.ports.public}"
 
+    @property
+    def worker_count(self) -> int:
+        return self._worker_count
+
     def worker_pid(self, number: int) -> int | None:
         """Of worker 1, 2, …; None while it is away."""
         return self._workers[number - 1].pid
@@ -143,6 +148,29 @@ class Installation:
         if self._web is None:
             raise ChildFailed("This installation has no web process.")
         return self._web.kill()
+
+    def black_out(self) -> None:
+        """SIGKILL PostgreSQL, web and workers, as a fault, and leave them dead; the range goes on serving."""
+        if self._tending is None:
+            raise ChildFailed("This installation is not started.")
+        product = [child for child in (self._web, *self._workers) if child is not None]
+        self._tending.leave_alone(frozenset({"PostgreSQL", *(child.name for child in product)}))
+        self.postgres.kill()
+        for child in product:
+            if child.is_running:
+                child.kill()
+
+    def end_black_out(self) -> None:
+        """Let all of it be started again; returns when the web process serves pages."""
+        if self._tending is None:
+            raise ChildFailed("This installation is not started.")
+        self.postgres.restart()
+        product = [child for child in (self._web, *self._workers) if child is not None]
+        for child in product:
+            child.launch()
+        for child in product:
+            child.wait_ready()
+        self._tending.leave_alone(frozenset())
 
     # ---------------------------------------------------------------- starting
 
@@ -224,6 +252,7 @@ class Installation:
             return
         tending = Tending(self.postgres, [self._range, *product], self._say)
         tending.start()
+        self._tending = tending
         stack.callback(tending.stop)
         names = ", ".join(child.name for child in product) or "nothing of the product"
         self._say(f"processes   {names}; logs in {self.logs}")

@@ -45,6 +45,8 @@ class Tending:
         self._say = say
         self._backoffs = {name: Backoff() for name in ["PostgreSQL", *(child.name for child in children)]}
         self._end = threading.Event()
+        self._one_at_a_time = threading.Lock()
+        self._left_alone: frozenset[str] = frozenset()
         self._thread = threading.Thread(target=self._run, name="tending", daemon=True)
 
     def start(self) -> None:
@@ -54,14 +56,27 @@ class Tending:
         self._end.set()
         self._thread.join()
 
+    def leave_alone(self, names: frozenset[str]) -> None:
+        """These ("PostgreSQL", "web", …) stay dead until they are named no more. Returns when no start is under way."""
+        with self._one_at_a_time:
+            self._left_alone = names
+            self._backoffs = {name: Backoff() for name in self._backoffs}
+
     def _run(self) -> None:
         while not self._end.wait(LOOK_EVERY):
-            if self._postgres.has_died and self._backoffs["PostgreSQL"].may_start():
-                self._revive_postgres()
-            for child in self._children:
-                if not child.is_running and self._backoffs[child.name].may_start():
-                    self._say(f"{child.name} ended with {child.exit_code}; starting it again (its log: {child.log})")
-                    child.launch()
+            with self._one_at_a_time:
+                self._look()
+
+    def _look(self) -> None:
+        if self._postgres.has_died and self._may_start("PostgreSQL"):
+            self._revive_postgres()
+        for child in self._children:
+            if not child.is_running and self._may_start(child.name):
+                self._say(f"{child.name} ended with {child.exit_code}; starting it again (its log: {child.log})")
+                child.launch()
+
+    def _may_start(self, name: str) -> bool:
+        return name not in self._left_alone and self._backoffs[name].may_start()
 
     def _revive_postgres(self) -> None:
         self._say("PostgreSQL died; starting it again")

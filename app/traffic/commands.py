@@ -8,14 +8,17 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, Operation, Person, RollbackGrant, TargetState
-from app.deployments.commands import PROOF_LIMIT, apply, course_of, database_now, lock, passing_gate
+from app.deployments.commands import apply, course_of, database_now, lock, passing_gate
 from app.domain import deployments as course
 from app.domain.deployments import Change
+from app.domain.epochs import next_epoch
 from app.domain.errors import Rejected
 from app.domain.operations import Kind, State
+from app.domain.readiness import PROOF_LIMIT
 from app.domain.sides import Side, Weights
 from app.eventlog.log import SYSTEM, Actor, Entry, append
 from app.signoffs.queries import binding_of
+from app.traffic.queries_readiness import light_of
 from app.web.access import Forbidden, Scope
 
 
@@ -67,6 +70,7 @@ async def request_switch(session: AsyncSession, scope: Scope, *, key: str, is_co
     course.follow(course_of(deployment), Change.SWITCH)
     if target.locked_by != deployment.id:
         raise Rejected("Another deployment holds this target.", conflict=True, code="target_locked")
+    await _way_back_is_not_lost(session, deployment, target, now)
     await passing_gate(session, deployment, scope.plan, scope.plan_hash)
     frozen = dict(await binding_of(session, deployment, scope.plan, scope.plan_hash))
     operation = await _insert(
@@ -188,6 +192,20 @@ async def _join(session: AsyncSession, deployment: Deployment, running: Operatio
     await append(session, deployment.id, entry, actor)
 
 
+async def _way_back_is_not_lost(
+    session: AsyncSession, deployment: Deployment, target: TargetState, now: datetime
+) -> None:
+    """No new effect while a worker cannot keep its capsule (a full disk), or the pre-flight says a plain no."""
+    lost = (await light_of(session, deployment, target, now)).plain_noes
+    if lost:
+        raise Rejected(
+            f"The way back is not proven any more. {'; '.join(lost)}. No traffic moved.",
+            remedy="Put it right; the Switch page shows when it is.",
+            conflict=True,
+            code="not_ready",
+        )
+
+
 def _blue_is_fit(target: TargetState, now: datetime, *, named: bool) -> None:
     is_known_bad = (
         target.blue_is_healthy is False and target.blue_at is not None and now - target.blue_at <= PROOF_LIMIT
@@ -215,7 +233,7 @@ async def _insert(
     cause: str = "",
     although: bool = False,
 ) -> Operation:
-    target.epoch += 1
+    target.epoch = next_epoch(target.epoch)
     await session.flush()
     operation = Operation(
         deployment_id=deployment.id,

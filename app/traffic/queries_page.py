@@ -11,28 +11,35 @@ from app.db.tables import Deployment, Operation, OperationCheck, Person, RosterS
 from app.domain.deployments import State as Course
 from app.domain.operations import ADVISORY, Kind, State
 from app.domain.plan import Contact, Criterion, Phase, Plan
+from app.domain.readiness import Light, Line
 from app.domain.signoffs import Gate, GateVerdict, VoteState
 from app.eventlog.log import versions_of
 from app.signoffs.queries import gate_of
 from app.traffic import queries_strip as strips
 from app.traffic.queries import checks_of, last_rollback, latest_operation, operation_view, operations
+from app.traffic.queries_break_glass import break_glass_view
 from app.traffic.queries_dns import REFUSED, row_of, split_words
+from app.traffic.queries_readiness import light_of
 from app.traffic.queries_words import Facts, words
 from app.traffic.views import (
     Act,
+    BreakGlassView,
     ClockStage,
     ClockView,
     ControlStage,
     ControlView,
     CriteriaView,
     CriterionRow,
+    LineState,
     LiveView,
     MovedView,
     OperationPanel,
     OperationView,
+    ProofLine,
     StateView,
     StripStage,
     StripView,
+    WayBackView,
 )
 from app.web.access import STEP_UP, Scope
 from app.web.figures import UNKNOWN, age, hms, percent, thousands, took
@@ -59,6 +66,8 @@ class Ground:
     ready: strips.Readiness | None
     last_rollback_s: float | None
     holders: Mapping[str, tuple[str, ...]]
+    light: Light
+    break_glass: BreakGlassView | None
     now: datetime
 
     @property
@@ -134,6 +143,8 @@ async def ground_of(session: AsyncSession, scope: Scope) -> Ground:
         ready=None if has_moved else await strips.readiness(session, deployment, target, scope.plan, now),
         last_rollback_s=operation_view(back, deployment).observed_100_s if back else None,
         holders=await _holders(session, deployment, scope.plan),
+        light=await light_of(session, deployment, target, now),
+        break_glass=await break_glass_view(session, scope),
         now=now,
     )
 
@@ -173,6 +184,8 @@ def live_view(ground: Ground) -> LiveView:
         criteria=CriteriaView(ground.criteria, ground.within_s) if act == "rollback" else None,
         clock=_clock(ground, operation) if operation is not None and act == "rollback" else None,
         moved=_moved(ground),
+        way_back=_way_back(ground),
+        break_glass=ground.break_glass,
         history=tuple(operation_view(row, ground.deployment) for row in ground.earlier),
         zone=ground.zone,
         now=ground.now,
@@ -363,6 +376,28 @@ def _warm(target: TargetState, now: datetime) -> str:
     if target.blue_at is None or now - target.blue_at > READ_LIMIT:
         return "not checked in the last 15 s"
     return "warm" if target.blue_is_healthy else target.blue_found
+
+
+def _way_back(ground: Ground) -> WayBackView | None:
+    """Until traffic is back on BLUE, and for whoever arms before anything is armed."""
+    if ground.state in (Course.ROLLED_BACK, Course.ABORTED):
+        return None
+    light = ground.light
+    is_armed = ground.deployment.armed_at is not None
+    chip = ("ok", "Proven") if light.is_ready else ("crit" if is_armed else "warn", "NOT PROVEN")
+    return WayBackView(
+        chip=chip,
+        lines=tuple(_proof_line(line) for line in light.lines),
+        proof_age_s=light.proof_age_s,
+        drill_s=ground.last_rollback_s,
+        card_url=f"/d/{ground.scope.id}/card",
+        is_armed=is_armed,
+    )
+
+
+def _proof_line(line: Line) -> ProofLine:
+    state: LineState = "ok" if line.is_ok else "crit" if line.is_ok is False else "unknown" if line.refuses else "warn"
+    return ProofLine(state, line.title, line.found, "" if line.is_ok else line.remedy)
 
 
 def _moved_chip(ground: Ground, *, is_read: bool) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""HTTP in and out for the switch and the rollback."""
+"""HTTP in and out for the switch, the rollback, and what helps when the console is gone."""
 
 from typing import Annotated, Any
 
@@ -13,8 +13,11 @@ from app.domain.errors import Rejected
 from app.metrics.queries import panel as metrics_panel
 from app.traffic import queries_page
 from app.traffic.commands import check_grant, request_rollback, request_switch
+from app.traffic.commands_break_glass import acknowledge
 from app.traffic.forms import RollbackForm, SwitchForm
+from app.traffic.queries_card import card_view
 from app.web.access import Scope, database
+from app.web.figures import day, hms
 from app.web.rendering import done, fragment, go_to, is_htmx, mission_of, notice, page, plain_page
 
 router = APIRouter(prefix="/d/{deployment_id}")
@@ -126,3 +129,37 @@ def _accepted(request: Request, scope: Scope, operation: Operation) -> Response:
         panel.headers["HX-Reswap"] = "innerHTML"
         return panel
     return plain_page(request, "traffic/accepted.html", **context)
+
+
+# ── when the console is gone ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@router.get("/card")
+async def show_card(request: Request, scope: View) -> Response:
+    """A page of its own without bars: it is made to be printed before it is needed."""
+    card = await database(request).read(lambda session: card_view(session, scope))
+    return fragment(request, scope, "traffic/card.html", card=card)
+
+
+@router.get("/card/print.css")
+async def print_style(scope: View) -> Response:
+    """Head and foot of each printed page: a style sheet, because only those reach the margins of paper."""
+    deployment, zone = scope.deployment, scope.plan.timezone
+    head = f"{deployment.title} {deployment.blue_version} → {deployment.green_version} · {deployment.mode}"
+    foot = (
+        f"plan {scope.plan.key}@{scope.plan_hash[:12]} · printed {day(scope.now, zone)}, {hms(scope.now, zone)} {zone}"
+    )
+    rules = f'@top-left {{ content: "{_css(head)}"; font-size: 8pt; }} '
+    rules += f'@bottom-left {{ content: "{_css(foot)}"; font-size: 8pt; }}'
+    return Response(f"@page {{ {rules} }}\n", media_type="text/css")
+
+
+def _css(text: str) -> str:
+    """Safe inside a string of a style sheet."""
+    return "".join(letter if letter.isascii() and letter.isalnum() else f"\\{ord(letter):06x}" for letter in text)
+
+
+@router.post("/break-glass/acknowledge")
+async def acknowledge_use(request: Request, scope: Annotated[Scope, Depends(may("traffic.acknowledge"))]) -> Response:
+    await database(request).run(lambda session: acknowledge(session, scope))
+    return done(request, f"/d/{scope.id}/switch")

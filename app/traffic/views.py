@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from app.domain.capsule import Order
 from app.domain.operations import Kind, State
 from app.domain.plan import Contact
 
@@ -164,6 +165,64 @@ class MovedView:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofLine:
+    """A question that the way back stands on. `state` is one of ok, crit, unknown, warn (open, and does not refuse)."""
+
+    state: LineState
+    title: str
+    found: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WayBackView:
+    """The readiness light. `drill_s` is how long the last rollback of this target took; None: there was none yet."""
+
+    chip: tuple[str, str]
+    lines: tuple[ProofLine, ...]
+    proof_age_s: float | None
+    drill_s: float | None
+    card_url: str
+    is_armed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BreakGlassRun:
+    """One use of break-glass; `lines` are (when, what), by the clock of the machine it was used on."""
+
+    run: str
+    who: str
+    host: str
+    reason: str
+    started_at: datetime
+    ending: str
+    lines: tuple[tuple[datetime, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BreakGlassView:
+    """The runs that nobody acknowledged yet. `holders` are those who may."""
+
+    url: str
+    runs: tuple[BreakGlassRun, ...]
+    may_acknowledge: bool
+    holders: tuple[str, ...]
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class CardView:
+    """The console-failure card. Before arming the epoch is the one that arming will begin."""
+
+    order: Order
+    is_armed: bool
+    command: str
+    needs_nothing: str
+    where_traffic_is: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class LiveView:
     """Everything on the Switch page but the control and the metrics, refreshed as one: a step of an operation changes
     most of it. A part that does not belong to the act is None. `is_polled`: armed, where T−5 shows what would be found
@@ -178,6 +237,8 @@ class LiveView:
     criteria: CriteriaView | None
     clock: ClockView | None
     moved: MovedView
+    way_back: WayBackView | None
+    break_glass: BreakGlassView | None
     history: tuple[OperationView, ...]
     zone: str
     now: datetime

@@ -59,7 +59,8 @@ GUARDS: Mapping[str, GuardView] = {
     "unarmed": GuardView("unarmed", "Rollback not armed", "arms with the switch"),
     "ready": GuardView(
         "ready",
-        note="ready, proven 4 s ago",
+        note="last drill 0.94 s",
+        proof_age_s=4.0,
         action_url="#",
         from_version="1.0.0",
         to_version="0.9.4",
@@ -76,7 +77,8 @@ GUARDS = {
     "not_ready": replace(
         GUARDS["ready"],
         state="not_ready",
-        note="last proof failed 23 s ago",
+        note="not ready: BLUE unhealthy, 3 of 18 targets",
+        proof_age_s=None,
         blue_health="unhealthy, 3 of 18 targets, 2 s ago",
         blue_is_healthy=False,
         button="Roll back although BLUE is unhealthy",
@@ -420,6 +422,23 @@ POSITIONS = (
     ("devops", "DevOps", "arms, switches, rolls back", (_DANA, _chair("empty", title="DevOps 2"), _EMRE)),
     ("security", "Security officer", "signs off, writes notes", (_chair("needed"),)),
     ("operations", "Operations", "signs off, ticks checklists", (_OLU,)),
+)
+
+PROOFS_OF_WAY_BACK = (
+    {"state": "ok", "title": "BLUE's health and release", "found": "healthy, 18 of 18 targets", "remedy": ""},
+    {
+        "state": "warn",
+        "title": "The records follow",
+        "found": "throttled, no answer",
+        "remedy": "Asked again in 10 s; it does not hold up the way back.",
+    },
+    {
+        "state": "crit",
+        "title": "Rollback capsules",
+        "found": "worker-2: No space left on device",
+        "remedy": "Make room on that worker's disk; the reserved room keeps the rollback itself possible.",
+    },
+    {"state": "unknown", "title": "The balancer's answer and set-up", "found": "no answer within 3 s", "remedy": ""},
 )
 
 

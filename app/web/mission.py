@@ -57,6 +57,8 @@ class GuardView:
     not_undone: tuple[str, ...] = ()
     button: str = "Roll back to BLUE"
     """"Roll back although BLUE is unhealthy" where `blue_is_healthy` is false."""
+    proof_age_s: float | None = None
+    """How old the proof of the way back is, while it is proven; stands before `note` and ticks."""
     fires_at: datetime | None = None
     """When a running automatic trigger will press it by itself (state hot)."""
 

@@ -73,6 +73,7 @@ WHO: dict[str, set[str] | frozenset[str]] = {
     "traffic.view": EVERYBODY,
     "traffic.switch": SWITCH,
     "traffic.rollback": SWITCH | LEAD,
+    "traffic.acknowledge": {"project_manager", "devops_lead"},
     "metrics.view": EVERYBODY,
     "metrics.post": set(),
     "triggers.view": EVERYBODY,

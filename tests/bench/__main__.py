@@ -1,6 +1,6 @@
 """Run the benchmarks named on the command line (all by default) and print one table.
 
-`python -m tests.bench [moves] [live] [pages] [triggers] [providers] [--rounds 20] [--json FILE]`
+`python -m tests.bench [moves] [live] [pages] [triggers] [breakglass] [providers] [--rounds 20] [--json FILE]`
 
 `providers` runs once for each target that a range can have, and says so where one cannot be started here.
 """
@@ -17,6 +17,7 @@ from typing import Any
 
 from app.rehearsal.site_file import TARGETS, RangeTarget, is_target
 from app.rehearsal.supervisor import Installation, StartFailed
+from tests.bench.break_glass import measure_break_glass
 from tests.bench.live import measure_live
 from tests.bench.moves import measure_moves
 from tests.bench.pages import measure_pages
@@ -31,6 +32,7 @@ PARTS: dict[str, Measure] = {
     "live": measure_live,
     "pages": measure_pages,
     "triggers": measure_triggers,
+    "breakglass": measure_break_glass,
 }
 PARTS |= {f"providers:{target}": measure_provider for target in TARGETS}
 

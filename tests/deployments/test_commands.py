@@ -20,6 +20,7 @@ from app.signoffs.commands import record_signoff
 from app.signoffs.forms import VoteForm
 from app.signoffs.queries import binding_of
 from app.web.access import Scope
+from tests.traffic.armed import prove
 
 ScopeOf = Callable[..., Awaitable[Scope]]
 SIGNERS = ("devops_lead", "backend_lead", "security_officer", "operations", "project_manager")
@@ -38,15 +39,7 @@ async def vote_all(database: Database, deployment: Deployment, scope_of: ScopeOf
 
 
 async def prove_way_back(database: Database) -> None:
-    async def write(session: AsyncSession) -> None:
-        now = await commands.database_now(session)
-        await session.execute(
-            update(TargetState).values(
-                blue_is_healthy=True, blue_found="healthy", blue_at=now, read_at=now, read_error=""
-            )
-        )
-
-    await database.run(write)
+    await prove(database)
 
 
 async def run(database: Database, command: Any, scope: Scope, *arguments: Any) -> None:
@@ -96,13 +89,21 @@ async def test_a_vote_outdated_after_proceeding_stops_the_arming(
         await run(database, commands.arm, await scope_of(deployment, "devops_lead"))
 
 
+NO_PERMISSION = {"key": "permission", "title": "May change the listener", "is_ok": False, "found": "AccessDenied"}
+
+
 @pytest.mark.parametrize(
     ("column", "value", "says"),
     [
         ("blue_is_healthy", False, "BLUE"),
         ("blue_at", None, "BLUE"),
         ("read_at", None, "balancer"),
-        ("read_error", "connection refused", "balancer connection refused"),
+        ("read_error", "connection refused", "The balancer's answer and set-up: connection refused"),
+        ("configuration", "another", "set up as another, voted on configuratio"),
+        ("preflight_at", None, "Pre-flight: not asked yet"),
+        ("preflight", [], "Pre-flight: the balancer had nothing to say"),
+        ("preflight", [NO_PERMISSION], "May change the listener: AccessDenied"),
+        ("preflight", [{**NO_PERMISSION, "is_ok": None}], "May change the listener: AccessDenied"),
     ],
 )
 async def test_arming_needs_a_proven_way_back(
@@ -193,3 +194,27 @@ async def test_each_change_is_one_event(database: Database, deployment: Deployme
         ("deployment.held", "Project manager"),
         ("deployment.resumed", "Project manager"),
     ]
+
+
+async def test_an_open_question_beside_the_way_back_does_not_keep_it_from_arming(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    await vote_all(database, deployment, scope_of)
+    await run(database, commands.proceed, await scope_of(deployment, "project_manager"))
+    beside = {"key": "dns", "title": "The records follow", "is_ok": None, "found": "throttled"}
+    await prove(database, preflight=[{**NO_PERMISSION, "is_ok": True}, beside])
+    await run(database, commands.arm, await scope_of(deployment, "devops_lead"))
+    assert await state_of(database, deployment) == "armed"
+
+
+async def test_each_arming_begins_a_higher_block_of_epochs(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    await database.run(lambda s: s.execute(update(TargetState).values(epoch=1999)))
+    await vote_all(database, deployment, scope_of)
+    await run(database, commands.proceed, await scope_of(deployment, "project_manager"))
+    await prove(database)
+    await run(database, commands.arm, await scope_of(deployment, "devops_lead"))
+    state = await database.read(lambda session: session.scalar(select(TargetState)))
+    assert state is not None
+    assert state.epoch == 2000

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
@@ -24,20 +24,7 @@ from tests.signoffs.cast import (
     standing,
     vote,
 )
-
-
-async def prove_way_back(database: Database, deployment: Deployment) -> None:
-    """What the watch of a healthy range leaves behind, so that arming is possible."""
-
-    async def write(session: AsyncSession) -> None:
-        locked = await lock(session, deployment.id)
-        await session.execute(
-            update(TargetState)
-            .where(TargetState.target == locked.target)
-            .values(blue_is_healthy=True, blue_at=func.clock_timestamp(), read_at=func.clock_timestamp(), set_blue=100)
-        )
-
-    await database.run(write)
+from tests.traffic.armed import prove
 
 
 async def test_five_go_open_the_gate_and_say_so_once(
@@ -118,7 +105,7 @@ async def test_a_no_go_takes_back_what_arming_gave(
     await all_vote_go(database, scope_of, deployment)
     leader, devops = await scope_of(deployment, "project_manager"), await scope_of(deployment, "devops_lead")
     await database.run(lambda session: proceed(session, leader))
-    await prove_way_back(database, deployment)
+    await prove(database)
     await database.run(lambda session: arm(session, devops))
     assert (await row_of(database, deployment)).state == "armed"
     await vote(database, await scope_of(deployment, "security_officer"), "security", "nogo", "Stop")

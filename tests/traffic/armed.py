@@ -42,6 +42,8 @@ async def prove(database: Database, **changed: Any) -> None:
             "probed_blue": 100,
             "probed_green": 0,
             "probed_at": now,
+            "preflight": [{"key": "agent", "title": "The agent answers", "is_ok": True, "found": "1 route"}],
+            "preflight_at": now,
         }
         await session.execute(update(TargetState).values({**well, **changed}))
 

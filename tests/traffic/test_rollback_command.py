@@ -56,12 +56,12 @@ async def test_all_of_it_is_one_transaction(
     assert (switch.state, switch.finished_at) == ("accepted", None)
     assert [queue for queue, _, _ in await jobs(committed_db)] == ["traffic"]
     assert await count_events(committed_db, "traffic.rollback.requested") == 0
-    assert (await target_of(committed_db)).epoch == 1
+    assert (await target_of(committed_db)).epoch == 1001
     assert await state_of(committed_db, committed) == "switching"
 
     back = await press_rollback(committed_db, leader, "k2")
     assert ("rollback", "traffic.drive", back.id) in await jobs(committed_db)
-    assert (await target_of(committed_db)).epoch == 2
+    assert (await target_of(committed_db)).epoch == 1002
 
 
 async def test_a_second_rollback_is_the_first_one(database: Database, armed: Deployment, scope_of: ScopeOf) -> None:

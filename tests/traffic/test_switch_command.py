@@ -21,10 +21,10 @@ from tests.traffic.armed import count_events, jobs, operations_of, press_switch,
 
 async def test_an_armed_deployment_switches(database: Database, armed: Deployment, scope_of: ScopeOf) -> None:
     operation = await press_switch(database, await scope_of(armed, "devops_lead"), "k1")
-    assert (operation.kind, operation.state, operation.want_blue, operation.epoch) == ("switch", "accepted", 0, 1)
+    assert (operation.kind, operation.state, operation.want_blue, operation.epoch) == ("switch", "accepted", 0, 1001)
     assert operation.frozen_signoffs["plan"]
     assert await state_of(database, armed) == "switching"
-    assert (await target_of(database)).epoch == 1
+    assert (await target_of(database)).epoch == 1001
     assert await jobs(database) == [("traffic", "traffic.drive", operation.id)]
     assert await count_events(database, "traffic.switch.requested") == 1
     assert await database.read(lambda session: verify_chain(session, armed.id)) is None
@@ -42,7 +42,7 @@ async def test_without_the_tick_nothing_happens(database: Database, armed: Deplo
         await press_switch(database, await scope_of(armed, "devops_lead"), "k1", confirmed=False)
     assert refusal.value.code == "confirm"
     assert await operations_of(database) == []
-    assert (await target_of(database)).epoch == 0
+    assert (await target_of(database)).epoch == 1000
 
 
 async def test_the_same_press_twice_is_one(database: Database, armed: Deployment, scope_of: ScopeOf) -> None:
@@ -127,7 +127,7 @@ async def test_fifty_different_presses_at_once_are_one_operation_and_49_refusals
     assert len(refused) == 49
     assert all(refusal.conflict and refusal.code == "in_flight" for refusal in refused)
     assert len(await operations_of(committed_db)) == 1
-    assert (await target_of(committed_db)).epoch == 1
+    assert (await target_of(committed_db)).epoch == 1001
 
 
 async def test_nothing_of_it_exists_when_its_transaction_fails(
@@ -145,7 +145,7 @@ async def test_nothing_of_it_exists_when_its_transaction_fails(
     assert await operations_of(committed_db) == []
     assert await jobs(committed_db) == []
     assert await count_events(committed_db, "traffic.switch.requested") == 0
-    assert (await target_of(committed_db)).epoch == 0
+    assert (await target_of(committed_db)).epoch == 1000
     assert await state_of(committed_db, committed) == "armed"
 
 

@@ -139,4 +139,4 @@ async def test_a_rolled_back_deployment_is_left_alone(
     async with guarding(committed_db, database_url, prober):
         await asyncio.sleep(1.5)
     assert prober.asked == []
-    assert await committed_db.read(lambda session: session.scalar(select(TargetState.epoch))) == 1
+    assert await committed_db.read(lambda session: session.scalar(select(TargetState.epoch))) == 1001

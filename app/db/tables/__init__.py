@@ -2,6 +2,7 @@
 
 from app.db.tables.accounts import ApiToken, LoginAttempt, Person, WebSession
 from app.db.tables.base import Base
+from app.db.tables.break_glass import BreakGlass, BreakGlassLine, WorkerCapsule
 from app.db.tables.deployments import ChecklistState, Deployment, PlanVersion, RosterSeat, Signoff
 from app.db.tables.eventlog import Event, EventChain, TopicVersion
 from app.db.tables.metrics import Reading
@@ -14,6 +15,8 @@ __all__ = [
     "AlertDelivery",
     "ApiToken",
     "Base",
+    "BreakGlass",
+    "BreakGlassLine",
     "ChecklistState",
     "Deployment",
     "Effect",
@@ -34,5 +37,6 @@ __all__ = [
     "TriggerCheck",
     "TriggerState",
     "WebSession",
+    "WorkerCapsule",
     "WorkerLease",
 ]

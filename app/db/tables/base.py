@@ -24,4 +24,4 @@ Json = dict[str, Any]
 
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {Json: JSONB, list[str]: JSONB}
+    type_annotation_map = {Json: JSONB, list[str]: JSONB, list[Any]: JSONB}

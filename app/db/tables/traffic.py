@@ -1,5 +1,7 @@
 """Targets, operations on them, their effects and evidence, and what probes saw."""
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, Float, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -39,6 +41,11 @@ class TargetState(Base):
     follower_since: Mapped[Moment | None]
     """When it came into this state."""
     follower_at: Mapped[Moment | None]
+    preflight: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'::jsonb"))
+    """What the balancer's pre-flight found, line by line (domain.readiness.Finding)."""
+    preflight_at: Mapped[Moment | None]
+    by_hand: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'::jsonb"))
+    """The rollback by hand, step by step, with real ids (domain.capsule.Step)."""
 
 
 class Operation(Base):
