@@ -15,7 +15,7 @@ from app.domain.deployments import Change, Course, State
 from app.domain.epochs import block_after
 from app.domain.errors import Rejected
 from app.domain.plan import Plan, plan_hash
-from app.domain.signoffs import Gate, GateVerdict
+from app.domain.signoffs import Binding, GateVerdict
 from app.eventlog.log import SYSTEM, Actor, Entry, append, touch
 from app.signoffs.queries import gate_of
 from app.traffic.queries_readiness import light_of
@@ -153,10 +153,10 @@ async def take_up(session: AsyncSession, plan: Plan, source: str) -> PlanVersion
     return (await session.execute(select(PlanVersion).where(PlanVersion.hash == digest))).scalar_one()
 
 
-async def passing_gate(session: AsyncSession, deployment: Deployment, plan: Plan, digest: str) -> Gate:
-    """The gate, if it passes now. Raises Rejected with what is missing (I3)."""
+async def passing_gate(session: AsyncSession, deployment: Deployment, plan: Plan, digest: str) -> Binding:
+    """What the gate passes for now. Raises Rejected with what is missing (I3)."""
     now = await database_now(session)
-    gate, _binding = await gate_of(session, deployment, plan, digest, now)
+    gate, binding = await gate_of(session, deployment, plan, digest, now)
     if gate.verdict is not GateVerdict.PASSED:
         missing = ", ".join(f"{plan.position(line.question.position).title}: {line.state}" for line in gate.missing)
         twice = f"{', '.join(gate.same_person)} gave more than one" if gate.same_person else ""
@@ -166,7 +166,7 @@ async def passing_gate(session: AsyncSession, deployment: Deployment, plan: Plan
             conflict=True,
             code="gate",
         )
-    return gate
+    return binding
 
 
 async def proceed(session: AsyncSession, scope: Scope) -> None:

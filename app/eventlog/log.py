@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -63,14 +63,10 @@ def bind_reactions(table: Mapping[str, Reaction]) -> None:
 
 async def append(session: AsyncSession, chain: int, entry: Entry, actor: Actor) -> Event:
     """Write one event and all that belongs to it. Holds the chain's row until commit, so take it last."""
-    await session.execute(
-        insert(EventChain).values(chain=chain, seq=0, hash=GENESIS).on_conflict_do_nothing(index_elements=["chain"])
-    )
-    end = (await session.execute(select(EventChain).where(EventChain.chain == chain).with_for_update())).scalar_one()
-    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    seq, previous, now = await _take_end(session, chain)
     event = Event(
         chain=chain,
-        seq=end.seq + 1,
+        seq=seq + 1,
         at=now,
         kind=entry.kind,
         actor=actor.name,
@@ -79,13 +75,13 @@ async def append(session: AsyncSession, chain: int, entry: Entry, actor: Actor) 
         text=entry.text,
         severity=entry.severity,
         payload=dict(entry.payload),
-        previous=end.hash,
+        previous=previous,
         hash=b"",
     )
     event.hash = event_hash(event)
     session.add(event)
-    end.seq, end.hash = event.seq, event.hash
     await session.flush()
+    await session.execute(update(EventChain).where(EventChain.chain == chain).values(seq=event.seq, hash=event.hash))
     reaction = _reactions.get(entry.kind)
     for job in reaction(entry.payload) if reaction else ():
         await defer(session, job)
@@ -94,15 +90,30 @@ async def append(session: AsyncSession, chain: int, entry: Entry, actor: Actor) 
     return event
 
 
+async def _take_end(session: AsyncSession, chain: int) -> tuple[int, bytes, datetime]:
+    """Lock the chain, making it if it is new: the seq and hash of its last event, and the time, in one statement."""
+    statement = insert(EventChain).values(chain=chain, seq=0, hash=GENESIS)
+    statement = statement.on_conflict_do_update(index_elements=["chain"], set_={"seq": EventChain.seq})
+    found = await session.execute(
+        statement.returning(EventChain.seq, EventChain.hash, func.clock_timestamp()),
+        execution_options={"populate_existing": True},
+    )
+    seq, previous, now = found.one()
+    return seq, previous, now
+
+
 async def touch(session: AsyncSession, deployment_id: int, topics: Sequence[str]) -> dict[str, int]:
     """Raise the versions of topics and tell the browsers, without an event (running checks, presence)."""
-    versions: dict[str, int] = {}
-    for topic in sorted(set(topics)):
-        statement = insert(TopicVersion).values(deployment_id=deployment_id, topic=topic, version=1)
-        statement = statement.on_conflict_do_update(
-            index_elements=["deployment_id", "topic"], set_={"version": TopicVersion.version + 1}
-        )
-        versions[topic] = (await session.execute(statement.returning(TopicVersion.version))).scalar_one()
+    # In the order of their names, so that two who raise the same topics wait for each other in the same order.
+    rows = [{"deployment_id": deployment_id, "topic": topic, "version": 1} for topic in sorted(set(topics))]
+    if not rows:
+        return {}
+    statement = insert(TopicVersion).values(rows)
+    statement = statement.on_conflict_do_update(
+        index_elements=["deployment_id", "topic"], set_={"version": TopicVersion.version + 1}
+    )
+    raised = await session.execute(statement.returning(TopicVersion.topic, TopicVersion.version))
+    versions: dict[str, int] = dict(raised.all())
     await notify(session, {"kind": "changed", "deployment": deployment_id, "versions": versions})
     return versions
 

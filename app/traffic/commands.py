@@ -17,7 +17,6 @@ from app.domain.operations import Kind, State
 from app.domain.readiness import PROOF_LIMIT
 from app.domain.sides import Side, Weights
 from app.eventlog.log import SYSTEM, Actor, Entry, append
-from app.signoffs.queries import binding_of
 from app.traffic.queries_readiness import light_of
 from app.web.access import Forbidden, Scope
 
@@ -71,8 +70,7 @@ async def request_switch(session: AsyncSession, scope: Scope, *, key: str, is_co
     if target.locked_by != deployment.id:
         raise Rejected("Another deployment holds this target.", conflict=True, code="target_locked")
     await _way_back_is_not_lost(session, deployment, target, now)
-    await passing_gate(session, deployment, scope.plan, scope.plan_hash)
-    frozen = dict(await binding_of(session, deployment, scope.plan, scope.plan_hash))
+    frozen = dict(await passing_gate(session, deployment, scope.plan, scope.plan_hash))
     operation = await _insert(
         session,
         deployment,

@@ -132,7 +132,7 @@ class PostgresStore:
                 epoch=row.epoch,
                 worker=self._worker,
                 want_blue=weights.blue,
-                intent_at=await database_now(session),
+                intent_at=_CLOCK,
                 outcome="",
                 detail="",
             )
