@@ -5,6 +5,7 @@ import { say } from "./say.js";
 const OPEN_MS = 10_000;
 const REST_MS = 400;
 const TICK_MS = 200;
+const MOVED_PX = 8; // less than that puts nothing else under the finger
 const lifted = new Map();
 const movedAt = new Map();
 let seenAt = new Map();
@@ -96,12 +97,15 @@ function watch() {
   for (const element of document.querySelectorAll("[data-guard] > summary, [data-guard][open] [data-press]")) {
     const guard = element.closest("[data-guard]");
     const box = element.getBoundingClientRect();
-    places.set(guard.id, `${places.get(guard.id) ?? guard.open} ${Math.round(box.left)} ${Math.round(box.top)}`);
+    const place = places.get(guard.id) ?? { open: guard.open, at: [] };
+    place.at.push(box.left, box.top);
+    places.set(guard.id, place);
   }
   for (const [id, place] of places) {
     const before = seenAt.get(id);
-    const wasAlike = before?.split(" ", 1)[0] === place.split(" ", 1)[0];
-    if (wasAlike && before !== place && !scrolling) movedAt.set(id, performance.now());
+    const wasAlike = before?.open === place.open && before.at.length === place.at.length;
+    const hasLeft = wasAlike && place.at.some((value, index) => Math.abs(value - before.at[index]) > MOVED_PX);
+    if (hasLeft && !scrolling) movedAt.set(id, performance.now());
   }
   seenAt = places;
 }

@@ -29,7 +29,7 @@ from app.domain.plan_problems import Path, Problem, path_text
 
 MAX_CHARACTERS = 256 * 1024
 """The parser needs up to 1.4 µs a character: a quarter of a MiB keeps the worst text within a second."""
-MAX_EVENTS = 20_000
+MAX_EVENTS = 16_000
 MAX_DEPTH = 20
 
 NULL = re.compile(r"~|null|Null|NULL|")
