@@ -61,9 +61,8 @@ function clicked(event) {
   const guard = event.target.closest?.("[data-guard]");
   if (!guard) return;
   if (event.target.closest("[data-close]")) return close(guard, "Cover closed. Nothing was pressed.");
-  const isCover = event.target.closest("summary") === cover(guard);
-  const isTooSoon = button ? isResting(guard) : isCover && !guard.open && hasMoved(guard);
-  if (!isTooSoon) return;
+  // The cover itself never rests: to lift it does no harm, and a rollback must not cost a third press.
+  if (!button || !isResting(guard)) return;
   event.preventDefault();
   event.stopImmediatePropagation();
 }

@@ -3,7 +3,7 @@ import { FORMATS, plain } from "./figures.js";
 
 const latest = {};
 const AGES_MS = 500;
-let heardAt = 0;
+const heardAt = {};
 
 function find(key) {
   const [area, name, side] = key.split(".");
@@ -12,9 +12,10 @@ function find(key) {
 }
 
 function text(element, value) {
+  const name = element.dataset.live.split(".")[1];
   if (value !== null && typeof value === "object") return value.verdict === "UNKNOWN" ? "—" : value.text ?? plain(value.value);
   const format = FORMATS[element.dataset.format];
-  if (format === FORMATS.age && value != null) return format(value + (performance.now() - heardAt) / 1_000);
+  if (format === FORMATS.age && value != null) return format(value + (performance.now() - heardAt[name]) / 1_000);
   return format ? format(value) : value == null ? "—" : String(value);
 }
 
@@ -36,8 +37,9 @@ function draw() {
 
 document.addEventListener("live:data", ({ detail }) => {
   if (detail.traffic) {
-    latest.traffic = detail.traffic;
-    heardAt = performance.now();
+    // Not every message tells everything: what it leaves out stays, and grows old.
+    latest.traffic = { ...latest.traffic, ...detail.traffic };
+    for (const name of Object.keys(detail.traffic)) heardAt[name] = performance.now();
   }
   if (detail.customers) latest.customers = detail.customers;
   if (detail.readings) {
