@@ -17,7 +17,7 @@ run: environment ## Start everything for a rehearsal and print one URL (Ctrl-C s
 	@exec setpriv --pdeathsig TERM -- "$(BIN)/gonogo" up
 
 test: environment-dev ## Run all tests: unit, integration on PostgreSQL, end-to-end in Chromium
-	@"$(BIN)/python" -m pytest $(ARGS)
+	@"$(BIN)/python" -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: environment-dev ## Check style, types, the house's floors and the vendored files
 	@"$(BIN)/ruff" check .

@@ -10,6 +10,8 @@ WIDTHS = {320: 700, 390: 844, 1024: 768, 1440: 900}
 AXE_WIDTHS = (390, 1440)
 AXE_RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
+
 CLIPPED = """() => {
     const root = document.documentElement;
     const found = [];
@@ -51,6 +53,7 @@ class Inspection:
         await page.locator(waits_for).first.wait_for()
         for width, height in WIDTHS.items():
             await page.set_viewport_size(ViewportSize(width=width, height=height))
+            await page.evaluate(DRAWN)  # charts take their new size a frame after the window
             where = f"{name} at {width}"
             self.faults += [f"{where}: {clipped}" for clipped in await page.evaluate(CLIPPED)]
             if width in axe_at:
