@@ -187,4 +187,6 @@ def advice(plan: Plan, state: State, gate: Gate, own: frozenset[str]) -> str:
 
 
 def _the(plan: Plan, line: VoteLine) -> str:
-    return f"the {in_sentence(plan.position(line.question.position).title)}"
+    """ "the security officer", but "operations": a department takes no article."""
+    title = in_sentence(plan.position(line.question.position).title)
+    return title if title.endswith("s") else f"the {title}"

@@ -62,8 +62,10 @@ class MetricRow:
     @property
     def samples(self) -> str:
         """How many requests stand behind BLUE's and GREEN's value; empty for metrics that are not of requests. Never
-        broken over two lines."""
-        return f"n\u00a0{self.blue.samples:,}\u00a0|\u00a0{self.green.samples:,}" if self.metric.minimum_samples else ""
+        broken over two lines: one may break after "|" unless the next character is joined to it."""
+        if not self.metric.minimum_samples:
+            return ""
+        return f"n\u00a0{self.blue.samples:,}\u00a0|\u2060\u00a0{self.green.samples:,}"
 
     @property
     def statistic(self) -> str:

@@ -91,7 +91,7 @@ class AgentBalancer:
         except ProviderError as problem:
             remedy = "Check the agent's address and token in site.yaml."
             return (Finding("agent", title, False if problem.permanent else None, problem.message, remedy),)
-        return (Finding("agent", title, True, f"{len(reading.routes)} routes, epoch {reading.epoch}"),)
+        return (Finding("agent", title, True, f"routes read: {len(reading.routes)}, epoch {reading.epoch}"),)
 
     def by_hand(self, weights: Weights, *, epoch: int) -> tuple[HandStep, ...]:
         body = json.dumps({"blue": weights.blue, "green": weights.green, "epoch": epoch})

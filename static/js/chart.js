@@ -144,7 +144,7 @@ function build(host) {
     padding: [8, 20, 0, 0],
     scales: { x: { time: true }, y: { range: (u, low, high) => [0, Math.max(high ?? 0, (bounds[0] ?? 0) * 1.1) * 1.05 || 1] } },
     axes: [
-      { ...axis, values: (u, ticks) => ticks.map((at) => hms(at * 1_000, host.dataset.zone).slice(0, 5)) },
+      { ...axis, values: (u, ticks, axis, space, step) => ticks.map((at) => hms(at * 1_000, host.dataset.zone).slice(0, step < 60 ? 8 : 5)) },
       { ...axis, size: 52, values: (u, ticks) => ticks.map(plain) },
     ],
     series: [

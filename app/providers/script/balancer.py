@@ -138,7 +138,7 @@ class ScriptBalancer:
             remedy = "Run it by hand, in its folder and with an empty environment (env -i)."
             found.append(Finding("read", title, False if problem.permanent else None, problem.message, remedy))
         else:
-            found.append(Finding("read", title, True, f"{len(reading.routes)} routes, epoch {reading.epoch}"))
+            found.append(Finding("read", title, True, f"routes read: {len(reading.routes)}, epoch {reading.epoch}"))
         missing = [name for name in self._around.passed if name not in os.environ]
         title, remedy = "The variables that the script asks for are set", "Set them for the workers, or name fewer."
         if missing:
