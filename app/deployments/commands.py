@@ -58,10 +58,12 @@ async def apply(
     planned_at: datetime | None = None,
     severity: str = "normal",
     payload: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
 ) -> None:
-    """Move a locked deployment along its table and write the event. Raises Rejected; the row then is as it was."""
+    """Move a locked deployment along its table and write the event. Raises Rejected; the row then is as it was.
+    `now` is the database's time, where the caller asked for it already."""
     moved = course.follow(course_of(deployment), change, reason=reason, planned_at=planned_at)
-    now = await database_now(session)
+    now = now or await database_now(session)
     before = deployment.state
     deployment.state, deployment.attempt = moved.state.value, moved.attempt
     deployment.planned_at, deployment.hold_reason = moved.planned_at, moved.reason
@@ -153,9 +155,11 @@ async def take_up(session: AsyncSession, plan: Plan, source: str) -> PlanVersion
     return (await session.execute(select(PlanVersion).where(PlanVersion.hash == digest))).scalar_one()
 
 
-async def passing_gate(session: AsyncSession, deployment: Deployment, plan: Plan, digest: str) -> Binding:
+async def passing_gate(
+    session: AsyncSession, deployment: Deployment, plan: Plan, digest: str, now: datetime | None = None
+) -> Binding:
     """What the gate passes for now. Raises Rejected with what is missing (I3)."""
-    now = await database_now(session)
+    now = now or await database_now(session)
     gate, binding = await gate_of(session, deployment, plan, digest, now)
     if gate.verdict is not GateVerdict.PASSED:
         missing = ", ".join(f"{plan.position(line.question.position).title}: {line.state}" for line in gate.missing)

@@ -157,18 +157,31 @@ def event_hash(event: Event) -> bytes:
     return hashlib.sha256(event.previous + canonical.encode()).digest()
 
 
+VERIFY_AT_ONCE = 1000
+"""Events read at a time. The log may grow meanwhile: its end is looked at after each reading."""
+
+
 async def verify_chain(session: AsyncSession, chain: int) -> int | None:
     """The seq of the first row that does not fit, or None if the whole chain verifies.
 
     A cut tail shows because the chain's row names a later seq than the last event.
     """
     previous, seq = GENESIS, 0
-    rows = await session.stream_scalars(select(Event).where(Event.chain == chain).order_by(Event.seq))
-    async for event in rows:
-        if event.seq != seq + 1 or event.previous != previous or event_hash(event) != event.hash:
-            return seq + 1
-        previous, seq = event.hash, event.seq
-    end = (await session.execute(select(EventChain).where(EventChain.chain == chain))).scalar_one_or_none()
-    if end is not None and (end.seq != seq or end.hash != previous):
-        return seq + 1
-    return None
+    while True:
+        rows = await session.scalars(
+            select(Event).where(Event.chain == chain, Event.seq > seq).order_by(Event.seq).limit(VERIFY_AT_ONCE)
+        )
+        events = rows.all()
+        for event in events:
+            if event.seq != seq + 1 or event.previous != previous or event_hash(event) != event.hash:
+                return seq + 1
+            previous, seq = event.hash, event.seq
+        end = (
+            await session.execute(select(EventChain.seq, EventChain.hash).where(EventChain.chain == chain))
+        ).one_or_none()
+        if end is None:
+            return 1 if seq else None
+        if (end.seq, end.hash) == (seq, previous):
+            return None
+        if end.seq <= seq or not events:
+            return int(min(end.seq, seq)) + 1

@@ -70,7 +70,7 @@ async def request_switch(session: AsyncSession, scope: Scope, *, key: str, is_co
     if target.locked_by != deployment.id:
         raise Rejected("Another deployment holds this target.", conflict=True, code="target_locked")
     await _way_back_is_not_lost(session, deployment, target, now)
-    frozen = dict(await passing_gate(session, deployment, scope.plan, scope.plan_hash))
+    frozen = dict(await passing_gate(session, deployment, scope.plan, scope.plan_hash, now))
     operation = await _insert(
         session,
         deployment,
@@ -91,6 +91,7 @@ async def request_switch(session: AsyncSession, scope: Scope, *, key: str, is_co
         actor=scope.actor,
         text=text,
         payload={"operation": operation.id, "epoch": operation.epoch},
+        now=now,
     )
     return operation
 
@@ -154,6 +155,7 @@ async def request_rollback(
             "epoch": operation.epoch,
             "superseded": running.id if running else None,
         },
+        now=now,
     )
     return operation
 

@@ -38,6 +38,9 @@ CSRF_HEADER = "x-csrf"
 CSRF_FIELD = "_csrf"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+PATIENCE_S = 2.0
+"""How long a request waits for PostgreSQL to say who asks: past a restart of it, not so long that nobody is told."""
+
 
 class NotSignedIn(Exception):
     """Nobody is signed in in this browser, or the session ended."""
@@ -340,9 +343,11 @@ def require_scope(action: Action) -> Callable[..., Awaitable[Scope]]:
     """A dependency for routes under /d/{deployment_id}: the Scope, if its position may do `action`."""
 
     async def dependency(request: Request, deployment_id: int) -> Scope:
-        async with database(request).session() as session:
+        async def who(session: AsyncSession) -> tuple[Viewer, Scope]:
             viewer = await find_viewer(request, session, allow_idle=action.grant)
-            scope = await find_scope(request, session, viewer, deployment_id)
+            return viewer, await find_scope(request, session, viewer, deployment_id)
+
+        viewer, scope = await database(request).read(who, patience_s=PATIENCE_S)
         check(action, scope.capabilities, viewer)
         await check_csrf(request, viewer, token_required=not action.grant)
         if not action.grant:
@@ -359,8 +364,7 @@ def require_viewer(action: Action) -> Callable[..., Awaitable[Viewer]]:
     """A dependency for routes outside a deployment: the Viewer, if signed in (and administrator where asked)."""
 
     async def dependency(request: Request) -> Viewer:
-        async with database(request).session() as session:
-            viewer = await find_viewer(request, session)
+        viewer = await database(request).read(lambda session: find_viewer(request, session), patience_s=PATIENCE_S)
         check(action, frozenset({"administer"} if viewer.is_admin else set()), viewer)
         await check_csrf(request, viewer)
         await keep_alive(database(request), viewer)

@@ -8,6 +8,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
+from app.db.tables import WorkerLease
 
 
 async def test_a_killed_backend_costs_a_retry_and_nothing_else(committed_db: Database) -> None:
@@ -72,3 +73,37 @@ async def test_a_wrong_statement_is_not_repeated(committed_db: Database) -> None
     with pytest.raises(ProgrammingError):
         await committed_db.run(write)
     assert tries == 1
+
+
+async def test_a_view_keeps_nothing_of_what_it_changed(committed_db: Database) -> None:
+    async def prepare(session: AsyncSession) -> None:
+        session.add(WorkerLease(duty="view", owner="me", until=await session.scalar(text("select clock_timestamp()"))))
+
+    async def look(session: AsyncSession) -> str:
+        lease = await session.get_one(WorkerLease, "view")
+        lease.owner = "somebody"
+        return str(await session.scalar(text("select owner from worker_lease where duty = 'view'")))
+
+    await committed_db.run(prepare)
+    assert await committed_db.read(look) == "me"
+    assert await committed_db.read(look) == "me"
+
+
+async def test_after_a_restart_of_postgresql_nobody_meets_a_dead_connection(committed_db: Database) -> None:
+    """Every connection of the pool is dead, and none is asked before it is used."""
+
+    async def backend(session: AsyncSession) -> int:
+        return int(await session.scalar(text("select pg_backend_pid()")) or 0)
+
+    both_open = asyncio.Barrier(2)
+
+    async def hold(session: AsyncSession) -> int:
+        await both_open.wait()
+        return await backend(session)
+
+    pids = set(await asyncio.gather(committed_db.read(hold), committed_db.run(hold)))
+    async with committed_db.session() as other:
+        kill = "select pg_terminate_backend(pid) from unnest(cast(:pids as int[])) as pid where pid <> pg_backend_pid()"
+        await other.execute(text(kill), {"pids": list(pids)})
+        assert await committed_db.read(backend) not in pids
+        assert await committed_db.run(backend) not in pids
