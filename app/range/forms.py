@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from app.domain.sides import Side
+from app.range.queries_aws import faults_of
 from app.web.form import PageForm
 
 Load = Annotated[int, Field(ge=0, le=95)]
@@ -41,13 +42,24 @@ class CustomersForm(KnobForm):
     streams: Annotated[int, Field(ge=0, le=50)]
 
 
-Group = Literal["blue", "green", "balancer", "customers"]
+class AwsForm(KnobForm):
+    slow_ms: Milliseconds
+    throttled_percent: Annotated[int, Field(ge=0, le=100)]
+    dropped: bool = False
+    dns_refused: bool = False
+
+    def part(self, group: str) -> dict[str, Any]:
+        return {group: {"faults": faults_of(**self.model_dump(exclude={"key"}))}}
+
+
+Group = Literal["blue", "green", "balancer", "customers", "aws"]
 
 FORMS: dict[Group, type[KnobForm]] = {
     "blue": ReleaseForm,
     "green": ReleaseForm,
     "balancer": BalancerForm,
     "customers": CustomersForm,
+    "aws": AwsForm,
 }
 
 

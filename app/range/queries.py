@@ -110,7 +110,7 @@ def headline_view(scope: Scope, found: RangeStatus | str, versions: Mapping[str,
 def _headline(found: RangeStatus | str) -> tuple[str, str]:
     if isinstance(found, str):
         return "The range does not answer", "Nothing can be turned until it does. Look where `make run` was started."
-    names = {"blue": "BLUE", "green": "GREEN", "balancer": "The balancer"}
+    names = {"blue": "BLUE", "green": "GREEN", "balancer": "The balancer", "aws": "AWS"}
     faults = [f"{name}: {said}" for group, name in names.items() if (said := wrong(group, found.knobs.get(group, {})))]
     if not faults:
         return "All is well in the range", "Make something go wrong, and see whether the team finds out."
@@ -120,6 +120,11 @@ def _headline(found: RangeStatus | str) -> tuple[str, str]:
 def may_turn(scope: Scope) -> bool:
     """As accounts/policy.py has it for `range.turn`."""
     return any(scope.may(right) for right in ("administer", "switch", "proceed"))
+
+
+def has_aws(scope: Scope) -> bool:
+    """True where the deployment's target is bound to a simulated AWS."""
+    return scope.deployment.binding.get("provider") == "aws"
 
 
 def knobs_view(
@@ -134,7 +139,7 @@ def knobs_view(
     if isinstance(found, str):
         return KnobsView(url, (), (), may_turn(scope), versions, found)
     knobs: Knobs = found.knobs
-    return KnobsView(url, presets_of(knobs), cards_of(knobs, sent), may_turn(scope), versions)
+    return KnobsView(url, presets_of(knobs), cards_of(knobs, sent, has_aws=has_aws(scope)), may_turn(scope), versions)
 
 
 def status_view(scope: Scope, found: RangeStatus | str, versions: Mapping[str, int]) -> StatusView:

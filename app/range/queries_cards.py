@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from app.range.queries_aws import values_of
 from app.range.queries_words import Knobs, wrong
 from app.range.views import Card, NumberKnob, Preset, TickKnob, Tone
 
@@ -32,6 +33,10 @@ _NUMBERS = {
         ("per_second", "Requests a second, all together", "", 1000),
         ("streams", "Long answers held open", "", 50),
     ),
+    "aws": (
+        ("slow_ms", "Every call slower by", "ms", 30_000),
+        ("throttled_percent", "Calls that are throttled", "%", 100),
+    ),
 }
 _TICKS = {
     "blue": _RELEASE_TICKS,
@@ -41,9 +46,25 @@ _TICKS = {
         ("drop_answer", "Cuts its answers off", "A write is applied, then the connection is cut"),
     ),
     "customers": (),
+    "aws": (
+        ("dropped", "Half the writes are not answered", "The weights are applied, then the connection is cut"),
+        ("dns_refused", "DNS takes no change", "Route 53 refuses: the balancer moves, DNS stays behind"),
+    ),
 }
-_TITLES = {"blue": "Release BLUE", "green": "Release GREEN", "balancer": "Balancer", "customers": "Customers"}
-_BUTTONS = {"green": "Set GREEN", "blue": "Set BLUE", "balancer": "Set the balancer", "customers": "Set the customers"}
+_TITLES = {
+    "blue": "Release BLUE",
+    "green": "Release GREEN",
+    "balancer": "Balancer",
+    "customers": "Customers",
+    "aws": "Simulated AWS",
+}
+_BUTTONS = {
+    "green": "Set GREEN",
+    "blue": "Set BLUE",
+    "balancer": "Set the balancer",
+    "customers": "Set the customers",
+    "aws": "Set AWS",
+}
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "green_slow": {"green": {"latency_ms": 800}},
@@ -70,14 +91,16 @@ def _is_on(knobs: Knobs, part: Knobs) -> bool:
     return all(knobs.get(group, {}).get(name) == value for group, own in part.items() for name, value in own.items())
 
 
-def cards_of(knobs: Knobs, sent: Sent | None = None) -> tuple[Card, ...]:
-    """A card a part of the range."""
-    return tuple(_card(group, knobs.get(group, {}), sent) for group in _TITLES)
+def cards_of(knobs: Knobs, sent: Sent | None = None, *, has_aws: bool = False) -> tuple[Card, ...]:
+    """A card a part of the range; of a simulated AWS only where there is one."""
+    return tuple(_card(group, knobs.get(group, {}), sent) for group in _TITLES if has_aws or group != "aws")
 
 
 def _card(group: str, own: Mapping[str, Any], sent: Sent | None) -> Card:
     typed, errors = (sent[1], sent[2]) if sent is not None and sent[0] == group else ({}, {})
     said = wrong(group, own)
+    if group == "aws":
+        own = values_of(own.get("faults", ()))
     tone: Tone = "crit" if own.get("dead") else "warn" if said else "ok"
     numbers = [
         NumberKnob(

@@ -44,7 +44,7 @@ _WRONG = {
     "refuse": "refuses writes",
     "drop_answer": "cuts answers off",
     "late_ms": "applies {value} ms late",
-    "faults": "{value} faults of AWS",
+    "faults": "{value} faults",
 }
 
 

@@ -93,6 +93,8 @@ async def _knobs(request: Request, scope: Scope, sent: Sent | None = None) -> Re
 @router.post("/knobs/{group}")
 async def set_knobs(request: Request, scope: Turner, group: Group) -> Response:
     control = _control(request)
+    if group == "aws" and not queries.has_aws(scope):
+        raise NotFound("This range has no simulated AWS.")
     typed = {name: str(value) for name, value in (await request.form()).items()}
     form = await read_form(request, FORMS[group])
     if isinstance(form, dict):

@@ -288,3 +288,40 @@ async def test_another_rehearsal_begins_once(ranged: RangeWeb, state: State) -> 
 def test_the_actions_are_the_tables() -> None:
     assert set(ACTIONS["range.turn"].any_of) == {"administer", "switch", "proceed"}
     assert set(ACTIONS["range.rehearse"].any_of) == {"administer", "proceed"}
+
+
+AWS = {"slow_ms": "200", "throttled_percent": "10"}
+
+
+async def bind_to_aws(ranged: RangeWeb) -> None:
+    async def write(session: AsyncSession) -> None:
+        row = await session.get_one(Deployment, ranged.web.deployment.id)
+        row.binding = {**row.binding, "provider": "aws"}
+
+    await ranged.web.database.run(write)
+
+
+async def test_the_card_of_aws_turns_faults_and_shows_those_in_force(ranged: RangeWeb) -> None:
+    await bind_to_aws(ranged)
+    client = await ranged.client_as("devops_lead")
+    answer = await send(client, ranged, "/knobs/aws", **AWS, dns_refused="yes")
+    assert answer.status_code == 200
+    kinds = [(fault.service, fault.kind, fault.percent) for fault in ranged.stand.knobs.aws.faults]
+    assert kinds == [("route53", "error", 100), ("*", "error", 10), ("*", "slow", 100)]
+    again = (await client.get(f"{ranged.url}/_knobs")).text
+    card = again[again.index('id="knobs-aws"') :]
+    assert 'name="slow_ms" inputmode="numeric" autocomplete="off" value="200"' in card
+    assert 'name="throttled_percent" inputmode="numeric" autocomplete="off" value="10"' in card
+    assert card.count("checked") == 1
+    assert [line.text for line in await lines(ranged, TURNED)] == ["DevOps lead let the simulated AWS fail in 3 ways"]
+    wrong = await send(client, ranged, "/knobs/aws", slow_ms="-1", throttled_percent="101")
+    assert wrong.status_code == 422
+    assert "A whole number from 0 to 100." in wrong.text
+    assert len(ranged.stand.knobs.aws.faults) == 3
+
+
+async def test_without_a_simulated_aws_there_is_no_card_for_it(ranged: RangeWeb) -> None:
+    client = await ranged.client_as("devops_lead")
+    assert 'id="knobs-aws"' not in (await client.get(f"{ranged.url}/_knobs")).text
+    assert (await send(client, ranged, "/knobs/aws", **AWS)).status_code == 404
+    assert ranged.stand.calls == []
