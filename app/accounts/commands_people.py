@@ -89,6 +89,19 @@ async def enable_person(session: AsyncSession, actor: Actor, person_id: int) -> 
     await append(session, INSTALLATION, Entry("accounts.person.enabled", f"{person.name} was enabled"), actor)
 
 
+async def set_phone(session: AsyncSession, actor: Actor, person_id: int, phone: str) -> None:
+    """The number to call, for everybody who shares a deployment with the person. The log keeps that it changed, not
+    what it is: a line of the log is for good, a number is not."""
+    person = await _locked(session, person_id)
+    if person.phone == phone:
+        return
+    person.phone = phone
+    for deployment_id in await _seated_in(session, person_id):
+        await touch(session, deployment_id, ("team",))
+    said = f"The telephone number of {person.name} was {'changed' if phone else 'taken out'}"
+    await append(session, INSTALLATION, Entry("accounts.person.phone_changed", said), actor)
+
+
 async def reset_password(database: Database, actor: Actor, person_id: int) -> str:
     """A new first password, shown once; every session of the person ends. Rollback rights stay: who holds one may be
     in the middle of the day."""

@@ -47,6 +47,10 @@ class NewPerson(PageForm):
     is_admin: bool = False
 
 
+class PhoneForm(PageForm):
+    phone: Phone = ""
+
+
 class NewToken(PageForm):
     """`deployment` 0 is every deployment of the installation."""
 

@@ -98,7 +98,7 @@ def _person_row(person: Person, seats: int, last_seen: datetime | None) -> Perso
     else:
         state = "once" if passwords.is_for_once(person.password_hash) else "active"
     words = "no seat" if seats == 0 else "1 seat" if seats == 1 else f"{seats} seats"
-    return PersonRow(person.id, person.name, person.login, person.is_admin, state, words, last_seen)
+    return PersonRow(person.id, person.name, person.login, person.is_admin, state, words, last_seen, person.phone)
 
 
 async def tokens(session: AsyncSession, viewer: Viewer) -> TokensView:

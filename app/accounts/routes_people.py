@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import commands_people as commands
 from app.accounts import queries
-from app.accounts.forms import NewPerson
+from app.accounts.forms import NewPerson, PhoneForm
 from app.accounts.policy import signed_in
 from app.accounts.views import Issued
 from app.domain.errors import Rejected
@@ -69,6 +69,18 @@ async def reset_password(request: Request, person_id: int, viewer: Manager) -> R
     view = await database(request).read(lambda session: queries.people(session, viewer))
     name = next((row.name for row in view.people if row.person_id == person_id), "")
     return await _answer(request, viewer, issued=_first_password(name, password))
+
+
+@router.post("/{person_id}/phone")
+async def set_phone(request: Request, person_id: int, viewer: Manager) -> Response:
+    form = await read_form(request, PhoneForm)
+    if isinstance(form, dict):
+        typed = str((await request.form()).get("phone", ""))[:60]
+        errors = {f"phone-{person_id}": "Digits, spaces and + ( ) . / - only, at most 40."}
+        return await _answer(request, viewer, status=422, errors=errors, values={f"phone-{person_id}": typed})
+    return await _change(
+        request, viewer, lambda session: commands.set_phone(session, _actor(viewer), person_id, form.phone)
+    )
 
 
 @router.post("/{person_id}/disable")

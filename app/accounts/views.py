@@ -31,6 +31,7 @@ class PersonRow:
     state: str
     seats: str
     last_seen: datetime | None
+    phone: str = ""
 
     @property
     def is_disabled(self) -> bool:

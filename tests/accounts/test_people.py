@@ -118,6 +118,31 @@ async def test_nobody_disables_the_own_account_or_the_last_administrator(live: A
         assert not (await person(web, "chief")).is_disabled
 
 
+async def test_an_administrator_sets_a_number_to_call(live: Any, browser: Any, web: Any) -> None:
+    async with browser(live) as chief:
+        await signed_in(chief, web)
+        lead = await person(web, "devops_lead")
+        url = f"/people/{lead.id}/phone"
+        for _ in range(2):
+            assert (await chief.post(url, data={"phone": "+1 555 0100"}, headers=HTMX)).status_code == 200
+        assert (await person(web, "devops_lead")).phone == "+1 555 0100"
+        for hostile in ("call <b>me</b>", "1" * 41):
+            wrong = await chief.post(url, data={"phone": hostile}, headers=HTMX)
+            assert wrong.status_code == 422
+            assert "Digits, spaces" in wrong.text
+            assert "<b>me" not in wrong.text
+        assert (await person(web, "devops_lead")).phone == "+1 555 0100"
+
+        async def told(session: Any) -> list[Event]:
+            kind = "accounts.person.phone_changed"
+            return list(await session.scalars(select(Event).where(Event.kind == kind)))
+
+        lines = await web.database.read(told)
+        assert [line.text for line in lines] == [f"The telephone number of {lead.name} was changed"]
+        assert "555" not in str(lines[0].payload)
+        assert (await chief.post("/people/999999/phone", data={"phone": ""}, headers=HTMX)).status_code == 404
+
+
 async def test_a_new_first_password_ends_the_sessions(live: Any, browser: Any, web: Any) -> None:
     chief = await person(web, "chief")
     async with browser(live) as client:
