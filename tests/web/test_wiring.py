@@ -3,10 +3,11 @@
 from pydantic import TypeAdapter
 from sqlalchemy import text
 
+from app.bindings import TargetSite
 from app.db.engine import Database
 from app.domain.deployments import Change
 from app.eventlog.log import Actor, Entry, append, bind_reactions
-from app.wiring import Site, TargetSite, hosts_of, snapshot_of
+from app.wiring import Site, hosts_of, snapshot_of
 from tests.conftest import Web
 
 
