@@ -37,6 +37,7 @@ CUSTOMERS = 120
 LANES = 4
 CUSTOMERS_A_LANE = 15
 ROUNDS = 20
+ROUNDS_OF = {"breakglass": 50, "latency": 200, "races": 100}
 Found = dict[str, Any]
 Measure = Callable[[Installation, int], Coroutine[Any, Any, Found]]
 PARTS: dict[str, Measure] = {
@@ -47,14 +48,14 @@ PARTS: dict[str, Measure] = {
     "breakglass": measure_break_glass,
 }
 PARTS |= {f"providers:{target}": measure_provider for target in TARGETS}
-LONG = {"latency": 200, "races": 100}
-"""Only when they are named; and their rounds."""
+LONG = ("latency", "races")
+"""Only when they are named."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("parts", nargs="*", help=f"{', '.join([*PARTS, *LONG])}; or providers, for all of them")
-    parser.add_argument("--rounds", type=int, help=f"switches and rollbacks, each; {ROUNDS} by default, {LONG}")
+    parser.add_argument("--rounds", type=int, help=f"switches and rollbacks, each; {ROUNDS} by default, {ROUNDS_OF}")
     parser.add_argument("--requests", type=int, default=0, help="races: go on until customers had so many answers")
     parser.add_argument("--rate", type=int, default=CUSTOMERS, help="customers' requests a second")
     parser.add_argument("--lanes", type=int, default=LANES, help="latency: installations side by side")
@@ -86,7 +87,7 @@ def _chosen(asked: list[str], parser: argparse.ArgumentParser) -> list[str]:
 
 def _measured(name: str, arguments: argparse.Namespace) -> Found:
     """Each in installations of its own."""
-    rounds = LONG.get(name, ROUNDS) if arguments.rounds is None else arguments.rounds
+    rounds = ROUNDS_OF.get(name, ROUNDS) if arguments.rounds is None else arguments.rounds
     target = name.partition(":")[2] or "agent"
     assert is_target(target)
     try:
