@@ -27,6 +27,9 @@ from app.providers.http_probe import HttpProber
 from app.providers.prometheus_text import PrometheusText
 from app.providers.range_customers import RangeCustomers
 
+READINGS_IN_A_WINDOW = 5
+LONGEST_WINDOW_S = 10.0
+
 
 class RangeSite(Node):
     control_url: str
@@ -146,11 +149,20 @@ class Ports:
             name=target,
             traffic=balancer_of(target, site),
             prober=HttpProber(site.public_url, identity=spec.identity, digests=digests),
-            metrics=PrometheusText({side: address.url + address.metrics for side, address in site.sides.items()}),
+            metrics=PrometheusText(
+                {side: address.url + address.metrics for side, address in site.sides.items()}, window_s=window_s(plan)
+            ),
             customers=customers,
             side_urls={side: address.url for side, address in site.sides.items()},
             follower=follower_of(site),
         )
+
+
+def window_s(plan: Plan) -> float:
+    """Seconds that rates and percentiles look back on: five readings of the metric that is read most often, and never
+    more than 10 s. A longer window sees a fault later, a shorter one takes a single slow answer for one."""
+    shortest = min((metric.every_s for metric in plan.metrics), default=LONGEST_WINDOW_S)
+    return min(LONGEST_WINDOW_S, READINGS_IN_A_WINDOW * shortest)
 
 
 def make_ports(settings: Settings) -> Ports:
