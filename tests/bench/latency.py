@@ -22,7 +22,7 @@ from app.db.tables import Operation
 from app.domain.sides import Side
 from app.rehearsal.aws.estate import CREDENTIALS, PROFILE, REGION, Estate
 from app.rehearsal.supervisor import Installation
-from tests.bench.rounds import Rounds, observed, open_rounds, since_press
+from tests.bench.rounds import Rounds, announced, observed, open_rounds, since_press
 from tests.bench.spread import percentile, spread
 
 CALL_MS = 200
@@ -46,6 +46,7 @@ class Lane:
     floors: dict[str, list[float]] = field(default_factory=dict)
     requests: int = 0
     failed: int = 0
+    announced: dict[str, list[float]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
@@ -63,9 +64,11 @@ async def measure_latency(installations: Sequence[Installation], rounds: int) ->
         "ok": not problems and worst_p99 <= GOAL_MS,
         "rounds": len(rollbacks),
         "switch: press → 100 % observed": spread([observed(one) for one in switches]),
-        "switch: press → written": spread([since_press(one, "written_at") for one in switches]),
+        "switch: press → asked and announced": spread([ms for lane in lanes for ms in lane.announced["switch"]]),
+        "switch: press → accepted": spread([since_press(one, "written_at") for one in switches]),
         "rollback: press → 100 % observed": spread([observed(one) for one in rollbacks]),
-        "rollback: press → written": spread([since_press(one, "written_at") for one in rollbacks]),
+        "rollback: press → announced": spread([ms for lane in lanes for ms in lane.announced["rollback"]]),
+        "rollback: press → accepted": spread([since_press(one, "written_at") for one in rollbacks]),
         "the goal": f"p99 at most {GOAL_MS} ms, of both {worst_p99:.0f} ms",
         **{f"floor, bare calls: {name}": spread(found) for name, found in floors.items()},
         "switch ÷ floor, medians and p99": _ratios(switches, floors["switch"]),
@@ -86,6 +89,8 @@ async def _go(installation: Installation, lane: Lane, left: Any) -> None:
             await _round(opened, lane, number)
         await opened.until("rollback", "finished_at")
         lane.floors = await asyncio.to_thread(_floors, installation)
+        for name, moved in (("switch", lane.switches), ("rollback", lane.rollbacks)):
+            lane.announced[name] = await announced(opened.database, moved)
         customers = await opened.control.customers()
         lane.requests, lane.failed = customers["requests"], customers["failed"]
 

@@ -2,14 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.db.engine import Database
-from app.db.tables import Effect, Operation
-from app.domain.operations import Kind
+from app.db.tables import Operation
 from app.rehearsal.supervisor import Installation
-from tests.bench.rounds import Moved, go_and_return, observed, open_rounds, since_press
+from tests.bench.rounds import Moved, announced, go_and_return, observed, open_rounds, since_press
 from tests.bench.spread import percentile, spread
 
 
@@ -61,15 +57,5 @@ async def _overheads(database: Database, moved: Moved) -> list[float]:
     """Press → write announced: all of it is ours, but for the health check and the read that a switch asks before,
     side by side; those are taken off as the floor measured them."""
     asked = max(percentile(moved.floors["health"], 0.5), percentile(moved.floors["read"], 0.5))
-
-    async def query(session: AsyncSession) -> list[float]:
-        found = []
-        for operation in moved.all:
-            statement = select(Effect.intent_at).where(Effect.operation_id == operation.id).order_by(Effect.id).limit(1)
-            intent = await session.scalar(statement)
-            if intent is not None:
-                ours = (intent - operation.clicked_at).total_seconds() * 1000
-                found.append(ours - (asked if operation.kind == Kind.SWITCH else 0.0))
-        return found
-
-    return await database.read(query)
+    switches = [ms - asked for ms in await announced(database, moved.switches)]
+    return [*switches, *await announced(database, moved.rollbacks)]

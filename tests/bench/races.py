@@ -91,6 +91,7 @@ async def _press_rollback(rounds: Rounds, race: Race) -> float:
     while True:
         done = await rounds.team["DevOps 1"].post("/rollback", expect=(200, 204, 303, 409))
         if done.status_code != httpx.codes.CONFLICT:
+            rounds.has_rolled_back = True
             return time.time()
         race.pressed_again += 1
         await asyncio.sleep(PRESS_AGAIN_S)

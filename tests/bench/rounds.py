@@ -10,10 +10,11 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database, make_engine
-from app.db.tables import Deployment, Operation
+from app.db.tables import Deployment, Effect, Operation, Reading, TargetState
 from app.domain.plan import Plan
 from app.domain.sides import Release, Side, Weights
 from app.drill.team import Team, gather_team, sign_off, tick
@@ -25,7 +26,8 @@ from app.wiring import Ports, read_site
 from tests.bench.spread import percentile, spread
 
 SIGNERS = ("DevOps lead", "Backend lead", "Security officer", "Operations", "Project manager")
-SETTLE_S = 12.0
+MEASURED_WITHIN_S = 60.0
+FIRST_READINGS = 40
 SIGN_IN_AGAIN_S = 200.0
 """Voting, arming and switching ask for a sign-in of the last 5 min."""
 ARMED_WITHIN_S = 30.0
@@ -44,6 +46,7 @@ class Rounds:
     team: Team
     signed_in_at: float
     has_begun: bool = False
+    has_rolled_back: bool = False
 
     async def make_ready(self) -> None:
         """From wherever the round before ended: a new attempt, checklists, five GO, proceeded, armed."""
@@ -67,6 +70,7 @@ class Rounds:
     async def roll_back(self) -> Operation:
         """Pressed and verified; its guard may still run."""
         await self.team["DevOps lead"].post("/rollback")
+        self.has_rolled_back = True
         return await self.until("rollback", "verified_at", "finished_at")
 
     async def press_switch(self) -> None:
@@ -97,6 +101,8 @@ class Rounds:
 
     async def _arm(self) -> None:
         """Once the guard of the rollback before is over, and the watch has proven the way back."""
+        if self.has_rolled_back:
+            await self.until("rollback", "finished_at")
         give_up = time.monotonic() + ARMED_WITHIN_S
         refused = (409, 422)
         while True:
@@ -110,13 +116,13 @@ class Rounds:
 
 @contextlib.asynccontextmanager
 async def open_rounds(installation: Installation, deployment_id: int | None = None) -> AsyncIterator[Rounds]:
-    """On the newest deployment, or the one named, once the start is over: the collector, the watch and the probes have
-    their first readings."""
+    """On the newest deployment, or the one named, once the collector, the watch, the pre-flight and the probes have
+    their first findings."""
     database = Database(make_engine(installation.environment["GONOGO_DATABASE_URL"], pool_size=3))
     control = RangeControl(
         f"http://127.0.0.1:{installation.ports.control}", installation.range_folder / "control.token"
     )
-    await asyncio.sleep(SETTLE_S)
+    await _measured(database)
     number = deployment_id or await newest_deployment(database)
     rounds = Rounds(
         installation, database, control, number, await gather_team(installation.url, number), time.monotonic()
@@ -127,6 +133,22 @@ async def open_rounds(installation: Installation, deployment_id: int | None = No
         await rounds.team.aclose()
         await control.aclose()
         await database.aclose()
+
+
+async def _measured(database: Database) -> None:
+    """Raises TimeoutError."""
+    give_up = time.monotonic() + MEASURED_WITHIN_S
+    while not await database.read(_is_measured):
+        if time.monotonic() > give_up:
+            raise TimeoutError(f"not both sides are measured within {MEASURED_WITHIN_S:.0f} s")
+        await asyncio.sleep(0.2)
+
+
+async def _is_measured(session: AsyncSession) -> bool:
+    state = await session.scalar(select(TargetState))
+    readings = await session.scalar(select(func.count()).select_from(Reading).where(Reading.value.is_not(None)))
+    found = state and state.blue_is_healthy and state.green_is_healthy and state.preflight_at and state.probed_at
+    return bool(found) and (readings or 0) >= FIRST_READINGS
 
 
 async def newest_deployment(database: Database) -> int:
@@ -193,6 +215,21 @@ def since_press(operation: Operation, name: str) -> float:
 
 def observed(operation: Operation) -> float:
     return since_press(operation, "observed_100_at")
+
+
+async def announced(database: Database, operations: Sequence[Operation]) -> list[float]:
+    """ms from each press to its first write's announcement; an operation that announced none is left out."""
+
+    async def query(session: AsyncSession) -> list[float]:
+        found = []
+        for operation in operations:
+            statement = select(Effect.intent_at).where(Effect.operation_id == operation.id).order_by(Effect.id).limit(1)
+            intent = await session.scalar(statement)
+            if intent is not None:
+                found.append((intent - operation.clicked_at).total_seconds() * 1000)
+        return found
+
+    return await database.read(query)
 
 
 async def measure_floors(installation: Installation) -> dict[str, list[float]]:

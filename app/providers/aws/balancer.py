@@ -51,7 +51,7 @@ READ_COUNTS_FOR = 1.5
 """Seconds for which a write that raises GREEN may begin from a reading of this process: the one that its operation has
 just compared (T−5's), instead of a second one a moment later. A reading is used for one write."""
 
-REMEMBERED_IS_ENOUGH_AFTER = 1.0
+REMEMBERED_IS_ENOUGH_AFTER = 0.5
 """Seconds that a rollback waits for a fresh reading of the other actions before it takes the ones it remembers."""
 
 MARK_WITHIN = 0.5
