@@ -22,7 +22,7 @@ from app.domain.sides import Side
 from app.ports.probe import Prober
 from app.rehearsal.supervisor import Installation
 from app.wiring import Ports, read_site
-from tests.bench.rounds import Rounds, open_rounds, plan_and_releases
+from tests.bench.rounds import Rounds, open_rounds, plan_and_releases, received_writes
 from tests.bench.spread import spread
 
 LATEST_PRESS_S = 0.6
@@ -114,7 +114,7 @@ async def _judge(
     late = [at for at in intents if at.timestamp() > answered_at]
     if late:
         race.wrong.append(f"{len(late)} calls raising GREEN were announced after the rollback was committed")
-    for write in await _received(rounds.installation):
+    for write in await received_writes(rounds.installation):
         if write["blue"] == 100 or write["epoch"] != switch.epoch or write["at"] <= answered_at:
             continue
         ms = (write["at"] - answered_at) * 1000
@@ -130,16 +130,6 @@ async def _set_blue(session: AsyncSession) -> int | None:
 async def _raising_green(session: AsyncSession, switch: Operation) -> list[datetime]:
     rows = await session.scalars(select(Effect).where(Effect.operation_id == switch.id))
     return [row.intent_at for row in rows if row.want_blue < 100]
-
-
-async def _received(installation: Installation) -> list[dict[str, Any]]:
-    """The writes that reached the balancer agent, stale ones too (docs/range.md)."""
-    token = (installation.range_folder / "agent.token").read_text(encoding="utf-8").strip()
-    url = f"http://127.0.0.1:{installation.ports.control}/balancer/received"
-    async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
-        answer = await client.get(url, headers={"authorization": f"Bearer {token}"})
-    writes: list[dict[str, Any]] = answer.raise_for_status().json()["writes"]
-    return writes
 
 
 def _line(race: Race) -> str:

@@ -9,7 +9,9 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import httpx
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -230,6 +232,16 @@ async def announced(database: Database, operations: Sequence[Operation]) -> list
         return found
 
     return await database.read(query)
+
+
+async def received_writes(installation: Installation) -> list[dict[str, Any]]:
+    """The writes that reached the balancer agent, stale ones too (docs/range.md)."""
+    token = (installation.range_folder / "agent.token").read_text(encoding="utf-8").strip()
+    url = f"http://127.0.0.1:{installation.ports.control}/balancer/received"
+    async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+        answer = await client.get(url, headers={"authorization": f"Bearer {token}"})
+    writes: list[dict[str, Any]] = answer.raise_for_status().json()["writes"]
+    return writes
 
 
 async def measure_floors(installation: Installation) -> dict[str, list[float]]:
