@@ -8,6 +8,10 @@ DRILL = $(if $(FAULT),--fault $(FAULT),) $(if $(TARGET),--target $(TARGET),)
 
 .DEFAULT_GOAL := help
 SEEDS ?= 2000
+ROUNDS ?=
+REQUESTS ?=
+RATE ?=
+BENCH = $(if $(ROUNDS),--rounds $(ROUNDS),) $(if $(REQUESTS),--requests $(REQUESTS),) $(if $(RATE),--rate $(RATE),)
 .PHONY: help run test lint bench simulate matrix drill lock clean environment environment-dev
 
 help: ## Explain the commands
@@ -26,8 +30,8 @@ lint: environment-dev ## Check style, types, the house's floors and the vendored
 	@"$(BIN)/lint-imports"
 	@"$(BIN)/python" .ci/vendor.py --check
 
-bench: environment-dev ## Measure the switch, the rollback, the live updates, the pages and each provider
-	@"$(BIN)/python" -m tests.bench $(ARGS)
+bench: environment-dev ## Measure; ARGS=latency, races, moves, triggers, breakglass … (ROUNDS=20, REQUESTS=100000)
+	@"$(BIN)/python" -m tests.bench $(ARGS) $(BENCH)
 
 simulate: environment-dev ## Simulate whole courses with faults, and catch the mutants (SEEDS=20000, ARGS=--races)
 	@PYTHONHASHSEED=0 "$(BIN)/python" -m tests.simulate --seeds $(SEEDS) $(ARGS)

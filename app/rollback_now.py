@@ -15,8 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NoReturn
 from zoneinfo import ZoneInfo
 
+from app.bindings import bind_order
 from app.config import Misconfigured, on_disk
 from app.domain.capsule import Order
 from app.orchestrator.break_glass import BreakGlass, Ending, Tools
@@ -25,7 +27,6 @@ from app.providers.capsule_file import CapsuleFolder, CapsuleRefused, capsule_ke
 from app.providers.clock import SystemClock
 from app.providers.pinned_names import pinned
 from app.providers.spool_file import SpoolFile, SpoolFolder
-from app.wiring import bind_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,15 @@ class Stop(Exception):
     def __init__(self, ending: Ending, message: str) -> None:
         super().__init__(message)
         self.ending = ending
+
+
+def to_the_end(wish: Wish) -> NoReturn:
+    """Does it, and ends the process with its exit code: a call that hangs in a thread must not keep the prompt from
+    coming back."""
+    code = roll_back_now(wish)
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    os._exit(code)
 
 
 def roll_back_now(wish: Wish) -> int:

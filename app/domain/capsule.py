@@ -10,12 +10,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from app.domain.epochs import top_of
-from app.domain.plan import Channel, Contact, Criterion, Identity, ProbeSpec
+from app.domain.plan_parts import Channel, Contact, Criterion, Identity, ProbeSpec
 from app.domain.sides import Release, Side, Weights
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Step(_Part):

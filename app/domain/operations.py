@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from app.domain.plan import Phase
 from app.domain.sides import Side, Weights
+
+if TYPE_CHECKING:
+    from app.domain.plan import Phase
 
 HEALTH_LIMIT = timedelta(seconds=15)
 """GREEN may be raised only on a passing health check at most this old (I2)."""
@@ -105,7 +108,7 @@ class Script:
         return tuple(stage for stage in self.stages if stage.at_s >= 0)
 
 
-def script_of(phase: Phase) -> Script:
+def script_of(phase: "Phase") -> Script:
     stages = tuple(Stage(stage.at_s, tuple(check.check for check in stage.checks)) for stage in phase.strip)
     criteria = tuple(criterion.check for criterion in phase.rollback.criteria) if phase.rollback else ()
     return Script(stages, criteria, timedelta(seconds=phase.rollback.within_s if phase.rollback else 30))

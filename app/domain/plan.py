@@ -1,20 +1,19 @@
 """The plan: a deployment day as data. Read from YAML by app/plans, frozen here, known by its hash.
 
-Every field that a person writes into a plan is declared in this file; its JSON Schema is what editors get.
-Durations are seconds.
+Every field that a person writes into a plan is declared in this file and in plan_parts.py; its JSON Schema is what
+editors get. Durations are seconds.
 """
 
 import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+from app.domain.plan_parts import Channel, Contact, Criterion, Identity, Key, Line, Node, ProbeSpec, Seconds
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-Seconds = Annotated[float, Field(gt=0, le=366 * 86400)]
 Capability = Literal[
     "proceed",
     "arm",
@@ -33,10 +32,6 @@ Capability = Literal[
 Panel = Literal["votes", "checklist", "traffic", "metrics", "customers", "team", "timeline", "strip"]
 
 
-class Node(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
 class ReleaseSpec(Node):
     version: Line
     """How people call it."""
@@ -51,17 +46,6 @@ class Releases(Node):
     """The new one."""
 
 
-class Identity(Node):
-    """How a release says who it is: a response header that carries its digest, or a path and a JSON field there."""
-
-    header: str | None = None
-    """Response header that carries the release's digest."""
-    path: str = "/"
-    """Where `field` is read."""
-    field: str | None = None
-    """Field of the JSON answer at `path` that carries the digest."""
-
-
 class SmokeTest(Node):
     key: Key
     title: Line
@@ -73,19 +57,6 @@ class SmokeTest(Node):
     """Text that the body must hold."""
     within_ms: int = 2000
     """The answer must be there by then."""
-
-
-class ProbeSpec(Node):
-    """Requests a second through the public address, during an operation and at rest, and the proof of arrival."""
-
-    operation_rate: Annotated[int, Field(ge=10, le=500)] = 200
-    """Requests a second while traffic moves."""
-    rest_rate: Annotated[int, Field(ge=1, le=50)] = 4
-    """Requests a second otherwise."""
-    window: Annotated[int, Field(ge=20, le=1000)] = 100
-    """So many probes in a row from the wanted side prove that all traffic arrived."""
-    span_s: Seconds = 0.5
-    """The least time that these must span."""
 
 
 class TargetSpec(Node):
@@ -260,24 +231,6 @@ class StripStage(Node):
     """In the order of the page."""
 
 
-class Criterion(Node):
-    """A rollback success criterion, checked by machine within `RollbackSpec.within_s`."""
-
-    check: Literal[
-        "balancer_on_blue",
-        "traffic_on_blue",
-        "error_rate",
-        "response_time",
-        "health_passing",
-        "no_critical_errors",
-        "customers_served",
-    ]
-    title: Line
-    """As a question: "Health checks pass?"."""
-    below: float | None = None
-    """The limit, for `error_rate` and `response_time`."""
-
-
 class RollbackSpec(Node):
     within_s: Seconds = 30
     """All criteria must be YES by then; each other one escalates."""
@@ -386,22 +339,6 @@ class Phase(Node):
     """The work, in order."""
     after: tuple[Line, ...] = ()
     """What is done when it is over."""
-
-
-class Contact(Node):
-    key: Key
-    title: Line
-    phone: str = ""
-    """For click-to-call."""
-    email: str = ""
-
-
-class Channel(Node):
-    key: Key
-    title: Line
-    kind: Literal["slack", "zoom", "status_page", "dashboard", "email", "place"]
-    address: str = ""
-    """A link with https://, or words."""
 
 
 class Plan(Node):

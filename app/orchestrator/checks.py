@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.domain.operations import Answer, Operation, Outcome
-from app.domain.plan import Criterion, Metric, Plan, TargetSpec
+from app.domain.plan import Metric, Plan, TargetSpec
+from app.domain.plan_parts import Criterion
 from app.domain.sides import Release, Side, Weights
 from app.domain.smoke import wrong_with
 from app.orchestrator.observer import Observer

@@ -9,7 +9,8 @@ from app.checklists.views import ChecklistView, ProgressView
 from app.domain.deployments import State
 from app.domain.operations import Kind
 from app.domain.operations import State as Progress
-from app.domain.plan import Channel, Contact, Plan
+from app.domain.plan import Plan
+from app.domain.plan_parts import Channel, Contact
 from app.domain.signoffs import Gate
 from app.metrics.views import MetricsPanel
 from app.roster.views import SeatRow

@@ -7,7 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Person, PlanVersion, RosterSeat
-from app.domain.plan import Capability, Channel, Plan, Position, TargetSpec, Trigger
+from app.domain.plan import Capability, Plan, Position, TargetSpec, Trigger
+from app.domain.plan_parts import Channel
 from app.plans.queries_phases import phase_view, span
 from app.plans.views import ReleaseRow, RoleView, RunbookView, TargetPart, TriggerRow
 from app.web.access import Scope

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.domain.plan import CanaryStep, Channel, Contact, Criterion, Duties, Metric, SmokeTest, StripStage
+from app.domain.plan import CanaryStep, Duties, Metric, SmokeTest, StripStage
+from app.domain.plan_parts import Channel, Contact, Criterion
 
 
 @dataclass(frozen=True, slots=True)

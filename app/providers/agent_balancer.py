@@ -11,7 +11,7 @@ from typing import Annotated
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
-from app.domain.plan import Identity
+from app.domain.plan_parts import Identity
 from app.domain.sides import Side, Weights
 from app.ports.traffic import (
     Fence,

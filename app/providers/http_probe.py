@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Mapping
 
-from app.domain.plan import Identity
+from app.domain.plan_parts import Identity
 from app.domain.sides import Side
 from app.http1 import Answer, Connection, Origin
 from app.ports.probe import HttpAnswer, ProbeResult

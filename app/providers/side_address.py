@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from app.domain.plan import Identity
+from app.domain.plan_parts import Identity
 from app.domain.sides import Side
 from app.ports.traffic import ProviderError, SideHealth
 from app.providers.exchange import exchange

@@ -64,6 +64,7 @@ class Crowd:
         kept = None if self._random.random() < NEW_CONNECTION_SHARE else self._kept()
         kind = "kept" if kept else "new"
         self.ledger.sent()
+        began = time.monotonic()
         try:
             async with asyncio.timeout(PATIENCE):
                 connection = kept or await Connection.open(self._origin)
@@ -73,7 +74,7 @@ class Crowd:
             return
         self._keep(connection)
         side = _side(answer)
-        self.ledger.answered(side)
+        self.ledger.answered(side, time.monotonic() - began)
         if answer.status >= 500:
             self.ledger.fail(Failure.now(side, path, answer.status, "", kind))
 

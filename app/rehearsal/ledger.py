@@ -37,6 +37,7 @@ class Ledger:
         self.requests = 0
         self.failed = 0
         self.held_back = 0
+        self.worst_ms = 0.0
         self._by_side: Counter[str] = Counter({"BLUE": 0, "GREEN": 0, "": 0})
         self._held: Counter[str] = Counter()
         self._failures: deque[Failure] = deque(maxlen=REMEMBERED)
@@ -49,8 +50,10 @@ class Ledger:
             self._seconds.append([second, 0])
         self._seconds[-1][1] += 1
 
-    def answered(self, side: str) -> None:
+    def answered(self, side: str, seconds: float = 0.0) -> None:
+        """`seconds` is how long a request took; 0 for a long answer that only began."""
         self._by_side[side] += 1
+        self.worst_ms = max(self.worst_ms, seconds * 1000)
 
     def hold(self, side: str, change: int) -> None:
         """A customer's stream opened on a side (1) or ended (-1)."""
@@ -77,6 +80,7 @@ class Ledger:
             "per_second": self.per_second(),
             "by_side": dict(self._by_side),
             "held_back": self.held_back,
+            "worst_ms": round(self.worst_ms, 1),
             "held_blue": self._held["BLUE"],
             "held_green": self._held["GREEN"],
             "last_failure": str(newest) if newest else "",

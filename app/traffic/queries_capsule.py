@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.tables import Deployment, Person, PlanVersion, RosterSeat, TargetState
 from app.domain.capsule import Order, ReleasePart, Step
 from app.domain.epochs import block_after
-from app.domain.plan import Contact, Plan
+from app.domain.plan import Plan
+from app.domain.plan_parts import Contact
 from app.web.access import plan_by_hash
 
 

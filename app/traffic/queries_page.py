@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.tables import Deployment, Operation, OperationCheck, Person, RosterSeat, TargetState
 from app.domain.deployments import State as Course
 from app.domain.operations import ADVISORY, Kind, State
-from app.domain.plan import Contact, Criterion, Phase, Plan
+from app.domain.plan import Phase, Plan
+from app.domain.plan_parts import Contact, Criterion
 from app.domain.readiness import Light, Line
 from app.domain.signoffs import Gate, GateVerdict, VoteState
 from app.eventlog.log import versions_of

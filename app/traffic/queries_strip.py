@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.tables import Deployment, OperationCheck, TargetState
 from app.domain.metrics import Verdict
 from app.domain.operations import ADVISORY, HEALTH_LIMIT, Kind
-from app.domain.plan import Criterion, Plan
+from app.domain.plan import Plan
 from app.domain.plan import StripStage as StageSpec
+from app.domain.plan_parts import Criterion
 from app.metrics.queries import latest
 from app.ports.operations import TeamNow
 from app.traffic.store import team_of

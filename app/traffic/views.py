@@ -8,7 +8,7 @@ from typing import Literal
 
 from app.domain.capsule import Order
 from app.domain.operations import Kind, State
-from app.domain.plan import Contact
+from app.domain.plan_parts import Contact
 
 Act = Literal["before", "switch", "rollback"]
 """Which part of the day the page shows; its layout follows."""

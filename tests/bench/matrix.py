@@ -29,8 +29,8 @@ from app.drill.team import Team, gather_team, sign_off, tick
 from app.eventlog.log import verify_chain
 from app.providers.range_control import RangeControl
 from app.rehearsal.supervisor import Installation
+from tests.bench.rounds import SIGNERS, received_writes
 
-SIGNERS = ("DevOps lead", "Backend lead", "Security officer", "Operations", "Project manager")
 TAKEOVER_S = 3.0
 FAULT_FILE = "fault.json"
 BASE_PORT = 8900
@@ -245,23 +245,14 @@ class Matrix:
     async def _thaw(self, finding: Finding, struck: Struck) -> None:
         """Long past its lease the worker comes back; whatever it still sends is late."""
         await asyncio.sleep(max(0.0, struck.at + 4 - time.time()))
-        before = len(await self.received())
+        before = len(await received_writes(self.installation))
         os.kill(struck.pid, signal.SIGCONT)
         await asyncio.sleep(1.5)
-        late = (await self.received())[before:]
+        late = (await received_writes(self.installation))[before:]
         finding.late_calls = sum(not one["is_stale"] for one in late)
         finding.refused_calls = sum(one["is_stale"] for one in late)
         if late and " send " not in finding.point:
             finding.wrong.append(f"{len(late)} calls left after the thaw")
-
-    async def received(self) -> list[dict[str, Any]]:
-        """The writes that reached the balancer agent, stale ones too (docs/range.md)."""
-        token = (self.installation.range_folder / "agent.token").read_text(encoding="utf-8").strip()
-        url = f"http://127.0.0.1:{self.installation.ports.control}/balancer/received"
-        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
-            answer = await client.get(url, headers={"authorization": f"Bearer {token}"})
-        writes: list[dict[str, Any]] = answer.raise_for_status().json()["writes"]
-        return writes
 
     # ── looking ─────────────────────────────────────────────────────────────
 

@@ -19,13 +19,11 @@ from sqlalchemy import select
 from app.db.engine import Database, make_engine
 from app.db.tables import Operation, TriggerState
 from app.domain.plan import Plan
-from app.drill.team import Team, gather_team, sign_off, tick
 from app.providers.plan_yaml import load_plan
-from app.providers.range_control import RangeControl
 from app.rehearsal.supervisor import Installation
 from app.seed import PLAN_FILE, create_rehearsal
 from app.wiring import read_site
-from tests.bench.moves import SETTLE_S, SIGNERS, _until
+from tests.bench.rounds import Rounds, open_rounds
 from tests.bench.spread import percentile, spread
 
 SUSTAINED_S = 10
@@ -34,7 +32,6 @@ LIMIT_MS = 1000
 QUIET_S = 8.0
 """After the fault has gone: both sides see GREEN well again before the next round."""
 WITHIN_S = 60.0
-MOST_ROUNDS = 12
 
 
 def short_plan() -> Plan:
@@ -52,29 +49,23 @@ def short_plan() -> Plan:
 
 
 async def measure_triggers(installation: Installation, rounds: int) -> dict[str, Any]:
-    database = Database(make_engine(installation.environment["GONOGO_DATABASE_URL"], pool_size=3))
-    control = RangeControl(
-        f"http://127.0.0.1:{installation.ports.control}", installation.range_folder / "control.token"
-    )
+    database = Database(make_engine(installation.environment["GONOGO_DATABASE_URL"], pool_size=1))
     site, plan = read_site(installation.site_file), short_plan()
     made = await database.run(lambda session: create_rehearsal(session, site, plan, "bench"))
-    await asyncio.sleep(SETTLE_S)
+    await database.aclose()
     found: dict[str, list[float]] = {name: [] for name in ("recorded", "accepted", "whole", "webhook", "their_whole")}
-    before = await control.customers()
     async with contextlib.AsyncExitStack() as stack:
+        opened = await stack.enter_async_context(open_rounds(installation, made.id))
+        before = await opened.control.customers()
         beside = None
         if shutil.which("prometheus") and shutil.which("prometheus-alertmanager"):
             beside = await stack.enter_async_context(_beside(installation))
-        for number in range(max(10, min(rounds, MOST_ROUNDS))):
-            # Signed in anew: voting and switching ask for a sign-in of the last 5 min.
-            team = await gather_team(installation.url, made.id)
-            await _round(team, database, control, beside, found, is_first=number == 0)
-            await team.aclose()
+        for number in range(rounds):
+            await _round(opened, beside, found)
             theirs = f", their webhook {found['webhook'][-1]:.0f} ms" if beside is not None else ""
-            print(f"round {number + 1}: complete → recorded {found['recorded'][-1]:.0f} ms{theirs}", flush=True)
-    after = await control.customers()
-    await control.aclose()
-    await database.aclose()
+            ours = f"fault → recorded {found['whole'][-1]:.0f} ms, complete → recorded {found['recorded'][-1]:.0f} ms"
+            print(f"round {number + 1}: {ours}{theirs}", flush=True)
+        after = await opened.control.customers()
     return {
         f"sustained {SUSTAINED_S} s complete → rollback recorded": spread(found["recorded"]),
         f"sustained {SUSTAINED_S} s complete → the balancer's yes": spread(found["accepted"]),
@@ -93,32 +84,17 @@ def _ratio(found: dict[str, list[float]]) -> str:
     return f"{percentile(found['their_whole'], 0.5) / percentile(found['whole'], 0.5):.2f}"
 
 
-async def _round(
-    team: Team,
-    database: Database,
-    control: RangeControl,
-    beside: "Beside | None",
-    found: dict[str, list[float]],
-    *,
-    is_first: bool,
-) -> None:
+async def _round(rounds: Rounds, beside: "Beside | None", found: dict[str, list[float]]) -> None:
     """Five sign-offs, a switch, GREEN slow, and hands off until it has rolled back by itself."""
-    if not is_first:
-        await team["Project manager"].post("/reopen")
-    for member in team.members.values():
-        await tick(member)
-    for title in SIGNERS:
-        await sign_off(team[title])
-    await team["Project manager"].post("/proceed")
-    await team["DevOps lead"].post("/arm")
-    await _switch(team, database)
+    await rounds.make_ready()
+    await _switch(rounds)
     await asyncio.sleep(QUIET_S)
     if beside is not None:
         beside.webhooks.clear()
     broken = datetime.now(UTC)
-    await control.set_knobs({"green": {"latency_ms": LATENCY_MS}})
-    back = await _fired(database, broken)
-    state = await database.read(
+    await rounds.control.set_knobs({"green": {"latency_ms": LATENCY_MS}})
+    back = await _fired(rounds.database, broken)
+    state = await rounds.database.read(
         lambda session: session.scalar(select(TriggerState).where(TriggerState.operation_id == back.id).limit(1))
     )
     assert state is not None
@@ -129,17 +105,17 @@ async def _round(
         complete_at, heard_at = await beside.next_webhook()
         found["webhook"].append(_ms(complete_at, heard_at))
         found["their_whole"].append(_ms(broken, heard_at))
-    await control.set_knobs({"green": {"latency_ms": 0}})
-    done = await _until(database, "rollback", "finished_at")
+    await rounds.control.set_knobs({"green": {"latency_ms": 0}})
+    done = await rounds.until("rollback", "finished_at")
     assert done.written_at is not None
     found["accepted"].append(_ms(state.complete_at, done.written_at))
 
 
-async def _switch(team: Team, database: Database) -> None:
+async def _switch(rounds: Rounds) -> None:
     """Pressed again where a busy machine refused it: a reading or a health check was too old."""
     for _ in range(3):
-        await team["DevOps lead"].post("/switch", confirm="yes")
-        ended = await _until(database, "switch", "observed_100_at", "finished_at")
+        await rounds.press_switch()
+        ended = await rounds.until("switch", "observed_100_at", "finished_at")
         if ended.observed_100_at is not None:
             return
         await asyncio.sleep(2)

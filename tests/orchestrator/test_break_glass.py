@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.domain.capsule import Order, ReleasePart
-from app.domain.plan import Criterion, Identity, ProbeSpec
+from app.domain.plan_parts import Criterion, Identity, ProbeSpec
 from app.domain.sides import Side, Weights
 from app.domain.spool import What
 from app.orchestrator.break_glass import BreakGlass, Ending, Tools

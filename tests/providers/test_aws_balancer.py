@@ -15,6 +15,7 @@ import pytest
 
 from app.domain.sides import Side, Weights
 from app.ports.traffic import Finding, ProviderError, StaleEpoch, TrafficTarget
+from app.providers.aws import balancer
 from app.providers.aws.balancer import AwsBalancer
 from tests.providers.simulated_aws import DIGESTS, SimulatedAws
 from tests.providers.traffic_contract import Closed, FaultContract, TrafficContract, no_fence
@@ -190,6 +191,41 @@ async def test_the_way_back_is_not_held_up_by_tags_or_by_reading(
     assert {line.outcome for line in outcomes} == {"applied"}
     assert time.monotonic() - started < 2.8
     aws.heal()
+    assert (await target.read()).agrees(BLUE)
+
+
+async def test_the_switch_begins_from_the_reading_that_was_just_compared(
+    aws: SimulatedAws, target: AwsBalancer, epochs: Iterator[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One reading serves one write, and no longer than a moment; a rollback and a second write ask anew."""
+
+    async def asked(weights: Weights) -> int:
+        before = aws.front.received["DescribeTags"]
+        await target.write(weights, epoch=next(epochs), fence=no_fence)
+        return aws.front.received["DescribeTags"] - before
+
+    await target.write(BLUE, epoch=next(epochs), fence=no_fence)
+    await target.read()
+    assert await asked(GREEN) == 0
+    assert (await target.read()).agrees(GREEN)
+    assert await asked(BLUE) == 1
+    assert await asked(GREEN) == 1
+    await asked(BLUE)
+    await target.read()
+    monkeypatch.setattr(balancer, "READ_COUNTS_FOR", 0.0)
+    assert await asked(GREEN) == 1
+
+
+async def test_a_newer_epoch_that_was_read_is_not_overwritten(
+    aws: SimulatedAws, target: AwsBalancer, epochs: Iterator[int]
+) -> None:
+    old, new = next(epochs), next(epochs)
+    other = aws.balancer()
+    await other.write(BLUE, epoch=new, fence=no_fence)
+    await other.aclose()
+    await target.read()
+    with pytest.raises(StaleEpoch):
+        await target.write(GREEN, epoch=old, fence=no_fence)
     assert (await target.read()).agrees(BLUE)
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.domain.plan import Identity
+from app.domain.plan_parts import Identity
 from app.domain.sides import Side, Weights
 from app.ports.traffic import ProviderError
 from app.providers.http_probe import HttpProber

@@ -1,5 +1,6 @@
 """The simulated AWS refuses what AWS refuses, and tells what AWS tells."""
 
+import time
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlencode
@@ -83,6 +84,14 @@ def test_the_health_of_a_group_without_a_listener_is_unused(aws: SimulatedAws) -
     assert (state(arn), state(aws.estate.groups["BLUE"])) == ("unused", "healthy")
     aws.releases[Side.BLUE].is_well = False
     assert state(aws.estate.groups["BLUE"]) == "unhealthy"
+
+
+def test_a_refusal_takes_as_long_as_it_is_told_to(aws: SimulatedAws) -> None:
+    aws.strike("error", "DescribeTags", code="AccessDenied", status=403, ms=200)
+    began = time.monotonic()
+    with pytest.raises(ClientError, match="AccessDenied"):  # which nobody repeats
+        aws.api("elbv2").describe_tags(ResourceArns=[aws.estate.listener])
+    assert time.monotonic() - began >= 0.2
 
 
 def test_the_control_paths_need_the_token(aws: SimulatedAws) -> None:

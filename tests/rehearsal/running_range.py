@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from app.domain.plan import Identity
+from app.domain.plan_parts import Identity
 from app.domain.sides import Side
 from app.providers.agent_balancer import AgentBalancer
 from app.providers.http_probe import HttpProber

@@ -59,6 +59,13 @@ def test_the_ledger_keeps_the_newest_failures() -> None:
     assert len(fewer) == 10
 
 
+def test_the_ledger_knows_the_worst_answer() -> None:
+    ledger = Ledger()
+    for seconds in (0.02, 0.31, 0.1):
+        ledger.answered("BLUE", seconds)
+    assert ledger.as_json()["worst_ms"] == 310.0
+
+
 def test_two_installations_get_different_ports(tmp_path: Path) -> None:
     first, second = Reservation(), Reservation()
     one = first.take_all(21500, tmp_path / "one.json")

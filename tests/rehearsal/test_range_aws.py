@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from app.bindings import AwsTarget
 from app.domain.plan import Plan
 from app.domain.sides import Side, Weights
 from app.ports.traffic import ProviderError
 from app.rehearsal.aws.estate import Estate
 from app.rehearsal.site_file import write_site
 from app.rehearsal.toys import RELEASES
-from app.wiring import AwsTarget, BoundTarget, Ports, binding_of, read_site
+from app.wiring import BoundTarget, Ports, binding_of, read_site
 from tests.providers.traffic_contract import no_fence
 from tests.rehearsal.running_range import RunningRange, running_range
 

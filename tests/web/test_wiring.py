@@ -1,12 +1,15 @@
 """What create_app must tie together: an event without its reaction would leave a press to the workers' sweep."""
 
+import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import text
 
+from app.bindings import TargetSite
 from app.db.engine import Database
 from app.domain.deployments import Change
+from app.domain.plan import Plan
 from app.eventlog.log import Actor, Entry, append, bind_reactions
-from app.wiring import Site, TargetSite, hosts_of, snapshot_of
+from app.wiring import Site, hosts_of, snapshot_of, window_s
 from tests.conftest import Web
 
 
@@ -30,6 +33,12 @@ def test_a_capsule_carries_the_whole_binding_and_pins_every_name_in_it(site: Sit
     assert kept["agent_token_file"].startswith("/")
     assert TypeAdapter(TargetSite).validate_python(kept) == site.targets["production"]
     assert hosts_of(kept) == ("127.0.0.1",)
+
+
+@pytest.mark.parametrize(("every_s", "seconds"), [(1, 5.0), (2, 10.0), (30, 10.0)])
+def test_figures_look_back_on_five_readings(plan: Plan, every_s: float, seconds: float) -> None:
+    metrics = tuple(metric.model_copy(update={"every_s": every_s}) for metric in plan.metrics)
+    assert window_s(plan.model_copy(update={"metrics": metrics})) == seconds
 
 
 def test_names_are_found_in_addresses_of_every_shape() -> None:

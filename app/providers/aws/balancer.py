@@ -4,7 +4,9 @@ or several balancers, that forward to the target groups BLUE and GREEN by weight
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -45,11 +47,24 @@ from app.providers.side_address import SideAddress
 
 log = structlog.get_logger()
 
-REMEMBERED_IS_ENOUGH_AFTER = 1.0
+READ_COUNTS_FOR = 1.5
+"""Seconds for which a write that raises GREEN may begin from a reading of this process: the one that its operation has
+just compared (T−5's), instead of a second one a moment later. A reading is used for one write."""
+
+REMEMBERED_IS_ENOUGH_AFTER = 0.5
 """Seconds that a rollback waits for a fresh reading of the other actions before it takes the ones it remembers."""
 
 MARK_WITHIN = 0.5
 """Seconds that a rollback waits for its mark after its routes are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """`at` is when it was asked for, on this process's clock."""
+
+    at: float
+    found: Mapping[str, Found]
+    epoch: int
 
 
 class AwsBalancer:
@@ -76,6 +91,8 @@ class AwsBalancer:
         self._known: dict[str, Found] = {}
         """Each route as last seen, by ARN."""
         self._newest = 0
+        self._just_read: _Reading | None = None
+        self._wrote_at = float("-inf")
         self._marking: set[asyncio.Task[RouteOutcome]] = set()
 
     @property
@@ -83,6 +100,7 @@ class AwsBalancer:
         return self._name
 
     async def read(self) -> TargetReading:
+        asked_at = time.monotonic()
         found, tagged = await asyncio.gather(
             describe(self._calls, self._routes, within=WHOLE), tags(self._calls, self._listeners, within=WHOLE)
         )
@@ -93,7 +111,9 @@ class AwsBalancer:
                 lines.append(RouteWeights(route.name, weights_of(found[route.arn].actions, self._groups)))
             except NotSteerable as reason:
                 raise problem_of(route, reason) from reason
-        return TargetReading(tuple(lines), epoch_in(tagged), configuration_of(self._routes, found, self._groups))
+        epoch = epoch_in(tagged)
+        self._just_read = _Reading(asked_at, found, epoch)
+        return TargetReading(tuple(lines), epoch, configuration_of(self._routes, found, self._groups))
 
     # ── writing ─────────────────────────────────────────────────────────────
 
@@ -111,7 +131,7 @@ class AwsBalancer:
             self._enter(epoch)
             await fence()
 
-        fresh, marked = await asyncio.gather(self._actions(is_rollback), self._epoch(is_rollback))
+        fresh, marked = await self._ground(is_rollback)
         if marked is not None and marked > epoch:
             raise StaleEpoch(epoch, marked)
         if marked != epoch and not is_rollback:
@@ -120,6 +140,7 @@ class AwsBalancer:
             self._mark_beside(epoch, newest)
         work = [self._write_route(route, weights, newest, is_rollback, fresh) for route in self._routes]
         outcomes = await asyncio.gather(*work, return_exceptions=True)
+        self._wrote_at = time.monotonic()
         if self._marking:
             await asyncio.wait(self._marking, timeout=MARK_WITHIN)
         return self._told(outcomes)
@@ -129,6 +150,14 @@ class AwsBalancer:
         if epoch < self._newest:
             raise StaleEpoch(epoch, self._newest)
         self._newest = epoch
+
+    async def _ground(self, is_rollback: bool) -> tuple[Mapping[str, Found], int | None]:
+        """What the routes are now, and the epoch on the target."""
+        read, self._just_read = self._just_read, None
+        is_newest = read is not None and read.at > self._wrote_at
+        if read is not None and is_newest and not is_rollback and time.monotonic() - read.at <= READ_COUNTS_FOR:
+            return read.found, read.epoch
+        return await asyncio.gather(self._actions(is_rollback), self._epoch(is_rollback))
 
     async def _actions(self, is_rollback: bool) -> dict[str, Found]:
         """What AWS says of the routes now. A rollback takes what is told in time, and remembers the rest."""

@@ -1,10 +1,11 @@
-"""boto3 clients. Credentials come by reference only: a profile, a role to assume, or what the machine itself has."""
+"""Clients of botocore (boto3 only adds what nobody needs here). Credentials come by reference only: a profile, a
+role to assume, or what the machine itself has.
+"""
 
 import threading
 from functools import partial
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.loaders import create_loader
@@ -36,13 +37,18 @@ class Clients:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._lock = threading.Lock()
-        self._session: boto3.Session | None = None
+        self._session: Session | None = None
         self._made: dict[str, Any] = {}
 
     def get(self, service: str) -> Any:
         with self._lock:
             if service not in self._made:
-                client = self._get_session().client(service, endpoint_url=self._access.endpoint_url, config=CONFIG)
+                client = self._get_session().create_client(
+                    service,
+                    region_name=self._access.region,
+                    endpoint_url=self._access.endpoint_url,
+                    config=CONFIG,
+                )
                 guard(client, service)
                 self._made[service] = client
             return self._made[service]
@@ -56,12 +62,12 @@ class Clients:
                 client.close()
             self._made.clear()
 
-    def _get_session(self) -> boto3.Session:
+    def _get_session(self) -> Session:
         if self._session is None:
             self._session = self._make_session()
         return self._session
 
-    def _make_session(self) -> boto3.Session:
+    def _make_session(self) -> Session:
         access = self._access
         core = Session(profile=access.profile)
         core.register_component("data_loader", _MODELS)
@@ -72,7 +78,7 @@ class Clients:
         core.set_config_variable("metadata_service_num_attempts", 1)
         if access.role_arn is not None:
             core._credentials = self._assumed(core, access.role_arn)
-        return boto3.Session(botocore_session=core, region_name=access.region)
+        return core
 
     def _assumed(self, core: Session, role_arn: str) -> DeferredRefreshableCredentials:
         """Fetched at the first call and again before they run out."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from app.domain.plan import Identity
+from app.domain.plan_parts import Identity
 from app.domain.sides import Side, Weights
 from app.ports.traffic import (
     Fence,

@@ -14,7 +14,7 @@ ANY = "*"
 class Fault(BaseModel):
     """For calls of `service` ("elbv2", "route53", "sts", "iam", "*") and `operation` ("ModifyListener", "*"):
 
-    - error: answered with `status` and `code`, and not applied
+    - error: answered with `status` and `code` after `ms`, and not applied
     - slow: handled `ms` later
     - drip: applied, the answer comes a byte every `ms` (250 if 0)
     - reset: the connection is reset before anything is applied

@@ -61,6 +61,7 @@ class Front:
     def _with(self, fault: Fault, call: Call, environ: Environ, start: Start) -> Iterable[bytes]:
         match fault.kind:
             case "error":
+                time.sleep(fault.ms / 1000)
                 return _sent(answers.error(fault.code, "On purpose: a fault of the range", fault.status), start)
             case "slow":
                 time.sleep(fault.ms / 1000)
