@@ -141,6 +141,9 @@ def i8_unknown_is_no_yes(run: Run) -> Iterator[str]:
             outcome = call.checks.get(name)
             if outcome is None or outcome.answer is not Answer.YES:
                 yield f"I8: GREEN raised although {name} is {outcome.answer if outcome else 'not asked'}"
+        # The record may claim what nobody found: the balancer itself knows when it was read.
+        if call.weights.green and run.outside.read_on_blue.get(call.operation_id, call.at) >= call.at:
+            yield f"I8: GREEN raised at {call.at:.3f} although nobody had read the balancer all on BLUE"
     criteria = run.plan.production.rollback.criteria if run.plan.production.rollback else ()
     for row in run.books.rows.values():
         operation = row.operation

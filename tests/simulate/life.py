@@ -63,7 +63,8 @@ class Life:
         self.total += 1
         count = self.calls[name] = self.calls.get(name, 0) + 1
         for strike in self.strikes:
-            if (strike.call == name and strike.nth == count) or (not strike.call and strike.nth == self.total):
+            nth = self.total if not strike.call else count if strike.call == name else 0
+            if nth and (self.now() >= strike.from_s if strike.from_s else nth == strike.nth):
                 self.strikes.remove(strike)
                 return strike
         return None
