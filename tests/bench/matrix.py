@@ -108,12 +108,12 @@ class Matrix:
         if at_switch is not None:
             await self._with_fault(at_switch, "observed_100_at", confirm="yes")
         else:
-            await self._press("/switch", confirm="yes")
+            await self.press("/switch", confirm="yes")
             await self.until("switch", "observed_100_at", 30)
         if at_rollback is not None:
             await self._with_fault(at_rollback, "verified_at")
         else:
-            await self._press("/rollback")
+            await self.press("/rollback")
         rollback = await self.until("rollback", "finished_at", 60)
         failed = (await self.control.customers())["failed"] - failed_before
         for finding in self.findings[-2:]:
@@ -127,7 +127,7 @@ class Matrix:
         if blue != 100 and self.findings:
             self.findings[-1].wrong.append(f"the end is BLUE {blue}")
 
-    async def _press(self, path: str, **form: str) -> None:
+    async def press(self, path: str, **form: str) -> None:
         await self._forget_closed_connections()
         await self.team["DevOps lead"].post(path, **form)
 
@@ -145,7 +145,7 @@ class Matrix:
             await without_web(self, finding, point, newest, form)
             await self._arrival(finding, point, mark)
             return
-        await self._press(f"/{point.kind}", **form)
+        await self.press(f"/{point.kind}", **form)
         struck = await self.wait_struck(12 if point.kind == "switch" else 20)
         if struck is None:
             self.file.unlink(missing_ok=True)
@@ -226,12 +226,13 @@ class Matrix:
         statement = select(Operation).where(Operation.kind == kind).order_by(Operation.id.desc()).limit(1)
         return await self.database.read(lambda session: session.scalar(statement))
 
-    async def until(self, kind: str, name: str, within_s: float) -> Operation | None:
-        """The newest operation of a kind once it has `name`; None if that does not come."""
+    async def until(self, kind: str, names: str | tuple[str, ...], within_s: float) -> Operation | None:
+        """The newest operation of a kind once it has one of `names`; None if that does not come."""
+        wanted = (names,) if isinstance(names, str) else names
         give_up = time.monotonic() + within_s
         while time.monotonic() < give_up:
             found = await self._newest(kind)
-            if found is not None and getattr(found, name) is not None:
+            if found is not None and any(getattr(found, name) is not None for name in wanted):
                 return found
             await asyncio.sleep(0.1)
         return None

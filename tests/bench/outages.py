@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from app.domain.operations import State
+from app.drill.team import WentWrong
 from tests.bench.points import Finding, Point, Struck
 
 if TYPE_CHECKING:
@@ -66,12 +68,32 @@ async def without_postgres(matrix: "Matrix", finding: Finding, point: Point, str
     await asyncio.to_thread(matrix.installation.revive_postgres)
     back_at = time.monotonic()
     finding.back_ms = round((back_at - died_at) * 1000)
-    if await matrix.until(point.kind, mark, 40) is not None:
-        finding.resolved_ms = round((time.monotonic() - back_at) * 1000)
-        if finding.resolved_ms > RESOLVED_WITHIN_S * 1000:
-            finding.wrong.append(f"resolved {finding.resolved_ms} ms after PostgreSQL was back")
+    found = await matrix.until(point.kind, (mark, "finished_at"), 40)
+    finding.resolved_ms = round((time.monotonic() - back_at) * 1000)
+    if found is None or finding.resolved_ms > RESOLVED_WITHIN_S * 1000:
+        finding.wrong.append(f"not resolved {finding.resolved_ms} ms after PostgreSQL was back")
     if not await _serves(matrix):
         finding.wrong.append("the web process does not serve again")
+    if found is not None and found.state == State.REFUSED and point.kind == "switch":
+        if any(write["epoch"] == found.epoch for write in await matrix.received()):
+            finding.wrong.append("refused, and a write of it reached the balancer")
+        await _switch_again(matrix, finding)
+
+
+async def _switch_again(matrix: "Matrix", finding: Finding) -> None:
+    """Nothing was written, and the metrics were dark for as long as PostgreSQL: refused is a right end too. People
+    press again when the readings are fresh."""
+    give_up = time.monotonic() + BACK_WITHIN_S
+    while time.monotonic() < give_up:
+        await asyncio.sleep(3)
+        refused = await matrix.newest_id()
+        with contextlib.suppress(WentWrong):
+            await matrix.press("/switch", confirm="yes")
+        again = await matrix.until("switch", ("observed_100_at", "finished_at"), 30)
+        if again is not None and again.id > refused and again.observed_100_at is not None:
+            finding.repeat = "refused, because readings were missing; pressed again"
+            return
+    finding.wrong.append("refused again and again")
 
 
 async def _press(matrix: "Matrix", point: Point, form: dict[str, str]) -> int:

@@ -88,6 +88,17 @@ def _writes() -> Iterator[tuple[str, Scenario]]:
         "somebody else moves it while the guard looks, and the write back is not answered",
         replace(ALONE, presses=_rollback(4.0), foreign=((7.0, 0),), writes=(":0", ":0", "lost:0")),
     )
+    # Looks found BLUE after the guard's time, while metrics were still dark; then it is moved, and no write is taken.
+    yield (
+        "somebody else moves it after the guard's time, while checks are open",
+        replace(
+            ALONE,
+            presses=_rollback(3.0),
+            metrics=(Window("dark", 2.0, 22.0),),
+            foreign=((18.0, 0),),
+            cloud=(Window("refused", 17.5, 45.0),),
+        ),
+    )
     # 2.9 s on its way, answered, and applied 8 s later: the longest call that a rollback must outlast.
     longest = replace(ALONE, writes=("crawl:8.0",), presses=_rollback(WRITTEN_BY))
     yield "the longest call lands after a rollback", longest

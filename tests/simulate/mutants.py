@@ -32,6 +32,7 @@ MUTANTS: dict[str, Mutant] = {}
 
 _next_step = operations.next_step
 _read_back = driver._Run._read_back
+_assert = driver._Run._assert
 _run_check = checks.run_check
 _judge = signoffs.judge
 
@@ -201,6 +202,17 @@ def the_guard_only_looks() -> Patches:
         return await self._look()  # type: ignore[no-any-return]
 
     yield patch.object(driver._Run, "_assert", looks)
+
+
+@mutant("somebody else moves it after the guard's time, while checks are open")
+def a_look_that_found_blue_counts_for_good() -> Patches:
+    async def keeps(self: Any, operation: Operation) -> Operation:
+        before = self._confirmed_at
+        found = await _assert(self, operation)
+        self._confirmed_at = self._confirmed_at or before
+        return replace(found, confirmed_at=self._confirmed_at)  # type: ignore[no-any-return]
+
+    yield patch.object(driver._Run, "_assert", keeps)
 
 
 @mutant("one route of two takes it, and GREEN falls ill")
