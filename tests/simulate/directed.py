@@ -94,10 +94,15 @@ def _writes() -> Iterator[tuple[str, Scenario]]:
         replace(
             ALONE,
             presses=_rollback(3.0),
-            metrics=(Window("dark", 2.0, 22.0),),
+            metrics=(Window("dark", 2.0, 19.6),),
             foreign=((18.0, 0),),
             cloud=(Window("refused", 17.5, 45.0),),
         ),
+    )
+    # The worker stands still while it counts the customers for the end that it has decided on.
+    yield (
+        "somebody else moves it while the worker is frozen right before the end",
+        _struck(Strike("freeze", "count", 1, True, 6.2, from_s=13.0), presses=_rollback(3.0), foreign=((18.0, 50),)),
     )
     # 2.9 s on its way, answered, and applied 8 s later: the longest call that a rollback must outlast.
     longest = replace(ALONE, writes=("crawl:8.0",), presses=_rollback(WRITTEN_BY))

@@ -30,6 +30,8 @@ class Life:
     dead: asyncio.Event = field(default_factory=asyncio.Event)
     away: list[tuple[float, float]] = field(default_factory=list)
     """When it was frozen."""
+    away_in: list[str] = field(default_factory=list)
+    """In which call, each time."""
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -76,6 +78,7 @@ class Life:
             raise Killed
         self.frozen_until = self.now() + strike.lasts_s
         self.away.append((self.now(), self.frozen_until))
+        self.away_in.append(name)
         await self.gate()
 
 

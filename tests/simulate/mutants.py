@@ -187,7 +187,7 @@ def the_guard_is_3_s_short() -> Patches:
 
 @mutant("it lands while the balancer is not read")
 def the_guard_ends_by_the_clock() -> Patches:
-    def over(operation: Operation) -> bool:
+    def over(operation: Operation, _now: datetime) -> bool:
         asserted, until = operation.asserted_at, operation.guard_until
         return asserted is not None and until is not None and asserted >= until - timedelta(seconds=1)
 
@@ -213,6 +213,11 @@ def a_look_that_found_blue_counts_for_good() -> Patches:
         return replace(found, confirmed_at=self._confirmed_at)  # type: ignore[no-any-return]
 
     yield patch.object(driver._Run, "_assert", keeps)
+
+
+@mutant("somebody else moves it while the worker is frozen right before the end")
+def a_look_never_grows_old() -> Patches:
+    yield patch.object(operations, "LOOK_COUNTS_FOR", timedelta(hours=1))
 
 
 @mutant("one route of two takes it, and GREEN falls ill")
