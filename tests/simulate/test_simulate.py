@@ -94,9 +94,10 @@ def test_a_late_call_that_lands_while_the_store_is_away_is_not_left_standing() -
     holds(Scenario(**{**{name: getattr(scenario, name) for name in scenario.__slots__}, "presses": presses}))
 
 
-@pytest.mark.parametrize(("seed", "is_race"), [(8855, False), (340, True), (174, False), (561, False)])
+@pytest.mark.parametrize(("seed", "is_race"), [(8855, False), (340, True), (174, False), (561, False), (4927, True)])
 def test_seeds_that_once_found_something_hold(seed: int, is_race: bool) -> None:
-    """8855: a look that had found BLUE counted for good, and what somebody moved after it was left standing."""
+    """8855: a look that had found BLUE counted for good, and what somebody moved after it was left standing. 4927: a
+    worker was frozen between its last look and the end. Both are directed scenarios too."""
     assert run_seed(seed, is_race=is_race).violations == []
 
 
