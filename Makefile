@@ -36,7 +36,7 @@ bench: environment-dev ## Measure; ARGS=latency, races, moves, triggers, breakgl
 simulate: environment-dev ## Simulate whole courses with faults, and catch the mutants (SEEDS=20000, ARGS=--races)
 	@PYTHONHASHSEED=0 "$(BIN)/python" -m tests.simulate --seeds $(SEEDS) $(ARGS)
 
-matrix: environment-dev ## Kill and freeze real workers at every call of a switch and of a rollback (about 25 min)
+matrix: environment-dev ## Kill and freeze real workers at every call, the web process, PostgreSQL (30 min; ARGS="--only web postgres")
 	@"$(BIN)/python" -m tests.bench.matrix $(ARGS)
 
 drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-slow, green-dead, worker-kill, postgres-restart; TARGET=haproxy, aws)

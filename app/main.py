@@ -25,6 +25,7 @@ from app.providers.bounded_fetch import BoundedFetcher
 from app.providers.sns import SnsVerifier
 from app.realtime.hub import Hub
 from app.realtime.stream import event_stream
+from app.rehearsal.fault_point import FaultPoint
 from app.seed import create_rehearsal, seed_rehearsal
 from app.web import errors
 from app.web.access import (
@@ -139,6 +140,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.site = make_ports(settings).site
     app.state.database = Database(make_engine(settings.database_url))
+    if settings.fault_file is not None:
+        FaultPoint(settings.fault_file, "web").on_presses()
     app.state.hub = Hub(settings.database_url)
     shelf = app.state.shelf = Shelf()
     app.state.alerts = AlertDoor(app.state.site.alerts, SnsVerifier(BoundedFetcher()))

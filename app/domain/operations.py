@@ -30,6 +30,8 @@ GUARD_FOR = FENCE_COUNTS_FOR + LONGEST_CALL + LONGEST_LATE + timedelta(seconds=0
 """How long a rollback re-asserts BLUE: longer than any call that may still be in flight. It ends with a look that was
 taken after that time and found BLUE."""
 ASSERT_EVERY = timedelta(seconds=1)
+LOOK_COUNTS_FOR = LONGEST_CALL + ASSERT_EVERY
+"""A rollback ends on a look that began at most this long ago: a worker that was frozen since looks again."""
 VERIFY_EVERY = timedelta(seconds=0.5)
 GIVE_UP_AFTER = timedelta(minutes=10)
 """A rollback that could not be verified ends then, escalated all along."""
@@ -282,7 +284,7 @@ def _rollback_step(operation: Operation, script: Script, now: datetime) -> Step:
         return ReadBack()
     if not pending and operation.verified_at is None:
         return Verified()
-    is_guarding = not _guard_is_over(operation)
+    is_guarding = not _guard_is_over(operation, now)
     if (is_guarding or pending) and (operation.asserted_at is None or now - operation.asserted_at >= ASSERT_EVERY):
         return Assert()
     fresh = _next_look(operation, pending, now)
@@ -296,12 +298,14 @@ def _rollback_step(operation: Operation, script: Script, now: datetime) -> Step:
     return Wait(min(fresh, now + ASSERT_EVERY))
 
 
-def _guard_is_over(operation: Operation) -> bool:
-    """Its time is over *and* a look taken since found BLUE: what landed while nobody looked is not left standing."""
+def _guard_is_over(operation: Operation, now: datetime) -> bool:
+    """Its time is over *and* a look taken since, and not long ago, found BLUE: what landed or was moved while nobody
+    looked is not left standing."""
     return (
         operation.guard_until is not None
         and operation.confirmed_at is not None
         and operation.confirmed_at >= operation.guard_until
+        and now - operation.confirmed_at <= LOOK_COUNTS_FOR
     )
 
 

@@ -119,6 +119,7 @@ class _Run:
         self._confirmed_at: datetime | None = None
         self._published_at = 0.0
         self._customers: CustomerCount | None = None
+        self._is_counted = False
         self._failures = 0
         self._arrival_recorded: tuple[object, ...] = ()
         self._unrecorded: dict[str, Outcome] = {}
@@ -192,7 +193,9 @@ class _Run:
                 await self._count_customers_last(operation)
                 if state is State.DONE:
                     await self._settle_intents(operation)
-                await self.store.finish(operation.id, state, reason, restore=restore)
+                # Counting took time, and in a frozen worker any: what the end rests on may have grown old meanwhile.
+                if next_step(operation, self.job.script, self.now()) == step:
+                    await self.store.finish(operation.id, state, reason, restore=restore)
             case Done():
                 pass
         return await self._look()
@@ -311,8 +314,9 @@ class _Run:
             )
 
     async def _count_customers_last(self, operation: Operation) -> None:
-        if self.job.customers is None:
+        if self.job.customers is None or self._is_counted:
             return
+        self._is_counted = True  # once: an end that is decided again must not wait for it again
         with contextlib.suppress(ProviderError):
             last = await self.job.customers.count()
             await self.store.record(operation.id, Progress(customers=(last.requests, last.failed)))

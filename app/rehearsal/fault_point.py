@@ -1,10 +1,10 @@
-"""A point at which a worker dies or freezes: for tests with real processes, and for nothing else.
+"""A point at which a worker or the web process dies or freezes: for tests with real processes, and for nothing else.
 
-A worker has it only if GONOGO_FAULT_FILE names a file, which a live installation refuses (app/config.py). The file
-holds one order, and the first worker that comes to its point takes it away: `{"after": 12, "call": "record_outcome",
+A process has it only if GONOGO_FAULT_FILE names a file, which a live installation refuses (app/config.py). The file
+holds one order, and the first process that comes to its point takes it away: `{"after": 12, "call": "record_outcome",
 "nth": 1, "before": true, "signal": "KILL"}` strikes the driver of an operation newer than 12. `call` is a method of the
-store or of the traffic port, or "send": between the fence and the bytes. What was taken lies beside it, named after
-process and worker.
+store or of the traffic port, "send" (between the fence and the bytes), or in the web process "press": the COMMIT of the
+transaction that accepts an operation. What was taken lies beside it, named after process and worker.
 """
 
 import asyncio
@@ -16,6 +16,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+OPERATIONS = "operation"
+"""The table whose new row is a press."""
+PRESSED = "pressed"
 SIGNALS = {"KILL": signal.SIGKILL, "STOP": signal.SIGSTOP}
 
 
@@ -30,6 +36,25 @@ class FaultPoint:
         number = job.operation_id
         struck = replace(job, traffic=_Struck(job.traffic, self, number))
         return struck, replace(deps, store=_Struck(deps.store, self, number))
+
+    def on_presses(self) -> None:
+        """From now on, in this process: before and after the COMMIT of each transaction with a new operation."""
+        event.listen(Session, "after_flush", self._note_press)
+        event.listen(Session, "before_commit", self._before_commit)
+        event.listen(Session, "after_commit", self._after_commit)
+
+    def _note_press(self, session: Session, _context: Any) -> None:
+        for one in session.new:
+            if getattr(one, "__tablename__", "") == OPERATIONS:
+                session.info[PRESSED] = one.id
+
+    def _before_commit(self, session: Session) -> None:
+        if PRESSED in session.info and not session.in_nested_transaction():
+            self.enter(session.info[PRESSED], "press")
+
+    def _after_commit(self, session: Session) -> None:
+        if PRESSED in session.info and not session.in_nested_transaction():
+            self.come(session.info.pop(PRESSED), "press", is_before=False)
 
     def enter(self, operation_id: int, call: str) -> None:
         self._seen[operation_id, call] += 1

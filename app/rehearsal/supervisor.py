@@ -149,6 +149,20 @@ class Installation:
             raise ChildFailed("This installation has no web process.")
         return self._web.kill()
 
+    def kill_postgres(self) -> None:
+        """SIGKILL its postmaster, as a fault, and leave it dead until `revive_postgres`."""
+        if self._tending is None:
+            raise ChildFailed("This installation is not started.")
+        self._tending.leave_alone(frozenset({"PostgreSQL"}))
+        self.postgres.kill()
+
+    def revive_postgres(self) -> None:
+        """Returns when PostgreSQL has recovered and takes connections again."""
+        if self._tending is None:
+            raise ChildFailed("This installation is not started.")
+        self.postgres.restart()
+        self._tending.leave_alone(frozenset())
+
     def black_out(self) -> None:
         """SIGKILL PostgreSQL, web and workers, as a fault, and leave them dead; the range goes on serving."""
         if self._tending is None:

@@ -1,7 +1,9 @@
 """Real workers, real PostgreSQL, the real range: a worker is killed or frozen at every call of a switch and of a
-rollback. Each round is a switch and a rollback with one fault each; what must hold is checked after each.
+rollback, the web process around the COMMIT of a press, PostgreSQL in the middle of both. Each round is a switch and a
+rollback with one fault each; what must hold is checked after each.
 
-`python -m tests.bench.matrix [--rounds 5]`; the last line is one JSON object, the exit code 0 if all was right.
+`python -m tests.bench.matrix [--rounds 5] [--only web]`; the last line is one JSON object, the exit code 0 if all was
+right.
 """
 
 import argparse
@@ -13,7 +15,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,78 +30,14 @@ from app.drill.team import Team, gather_team, sign_off, tick
 from app.eventlog.log import verify_chain
 from app.providers.range_control import RangeControl
 from app.rehearsal.supervisor import Installation
+from tests.bench.outages import without_postgres, without_web
+from tests.bench.points import FAMILIES, ORDERED, Finding, Pair, Point, Struck, pairs_of
 from tests.bench.rounds import SIGNERS, received_writes
 
 TAKEOVER_S = 3.0
 FAULT_FILE = "fault.json"
 BASE_PORT = 8900
 SETTLE_S = 12.0
-SWITCH = (
-    *(
-        ("claim", 1),
-        ("load", 1),
-        ("health", 1),
-        ("read", 1),
-        ("readings", 1),
-        ("record_intent", 1),
-        ("newest_epoch", 1),
-    ),
-    *(("send", 1), ("write", 1), ("record_outcome", 1), ("record", 1), ("read", 2), ("record", 2), ("record", 3)),
-    *(("claim", 2),),
-)
-ROLLBACK = (
-    *(("claim", 1), ("load", 1), ("record_intent", 1), ("newest_epoch", 1), ("send", 1), ("write", 1)),
-    *(("record_outcome", 1), ("record", 1), ("read", 1), ("record", 2), ("record", 3), ("read", 2), ("record", 5)),
-    *(("claim", 2), ("finish", 1)),
-)
-
-
-@dataclass(frozen=True)
-class Point:
-    """Where a worker is struck: at its `nth` call of that name, before or after, by KILL or STOP."""
-
-    kind: str
-    call: str
-    nth: int
-    is_before: bool
-    signal: str
-
-    def __str__(self) -> str:
-        side = "before" if self.is_before else "after"
-        return f"{self.kind} {self.signal} {side} {self.call} {self.nth}"
-
-
-@dataclass(frozen=True)
-class Struck:
-    """`at` is seconds since 1970."""
-
-    pid: int
-    worker: str
-    at: float
-
-
-@dataclass
-class Finding:
-    """What came of one point. `wrong` is empty if all was right."""
-
-    point: str
-    is_reached: bool = False
-    takeover_ms: int | None = None
-    state: str = ""
-    moved_ms: int | None = None
-    late_calls: int = 0
-    refused_calls: int = 0
-    wrong: list[str] = field(default_factory=list)
-
-
-def points(kind: str, calls: tuple[tuple[str, int], ...]) -> list[Point]:
-    found = []
-    for call, nth in calls:
-        for name in ("KILL", "STOP"):
-            found.append(Point(kind, call, nth, True, name))
-            if call != "send":
-                found.append(Point(kind, call, nth, False, name))
-    return found
 
 
 @dataclass
@@ -169,14 +106,14 @@ class Matrix:
         failed_before = (await self.control.customers())["failed"]
         await self.arm()
         if at_switch is not None:
-            await self._with_fault(at_switch, lambda: self._press("/switch", confirm="yes"), "observed_100_at")
+            await self._with_fault(at_switch, "observed_100_at", confirm="yes")
         else:
-            await self._press("/switch", confirm="yes")
+            await self.press("/switch", confirm="yes")
             await self.until("switch", "observed_100_at", 30)
         if at_rollback is not None:
-            await self._with_fault(at_rollback, lambda: self._press("/rollback"), "verified_at")
+            await self._with_fault(at_rollback, "verified_at")
         else:
-            await self._press("/rollback")
+            await self.press("/rollback")
         rollback = await self.until("rollback", "finished_at", 60)
         failed = (await self.control.customers())["failed"] - failed_before
         for finding in self.findings[-2:]:
@@ -190,37 +127,48 @@ class Matrix:
         if blue != 100 and self.findings:
             self.findings[-1].wrong.append(f"the end is BLUE {blue}")
 
-    async def _press(self, path: str, **form: str) -> None:
+    async def press(self, path: str, **form: str) -> None:
         await self._forget_closed_connections()
         await self.team["DevOps lead"].post(path, **form)
 
-    async def _with_fault(self, point: Point, press: Callable[[], Awaitable[None]], mark: str) -> None:
+    async def _with_fault(self, point: Point, mark: str, **form: str) -> None:
         finding = Finding(str(point))
         self.findings.append(finding)
-        newest = await self.database.read(lambda session: session.scalar(select(func.max(Operation.id)))) or 0
+        newest = await self.newest_id()
         for old in self.file.parent.glob(f"{self.file.name}*"):
             old.unlink()
         order = {"after": newest, "call": point.call, "nth": point.nth, "before": point.is_before}
         draft = self.file.with_suffix(".draft")
-        draft.write_text(json.dumps({**order, "signal": point.signal}), encoding="utf-8")
+        draft.write_text(json.dumps({**order, "signal": ORDERED[point.signal]}), encoding="utf-8")
         draft.rename(self.file)
-        await press()
-        struck = await self._wait_struck(12 if point.kind == "switch" else 20)
+        if point.signal == "WEB":
+            await without_web(self, finding, point, newest, form)
+            await self._arrival(finding, point, mark)
+            return
+        await self.press(f"/{point.kind}", **form)
+        struck = await self.wait_struck(12 if point.kind == "switch" else 20)
         if struck is None:
             self.file.unlink(missing_ok=True)
             return
         finding.is_reached = True
+        if point.signal == "POSTGRES":
+            await without_postgres(self, finding, point, struck, mark)
+            await self._arrival(finding, point, mark)
+            return
         await self._takeover(finding, point, struck)
-        moved = await self.until(point.kind, mark, 40)
-        if moved is None:
-            finding.wrong.append(f"no {mark} within 40 s")
-        else:
-            finding.moved_ms = round((getattr(moved, mark) - moved.clicked_at).total_seconds() * 1000)
-            finding.state = moved.state
+        await self._arrival(finding, point, mark)
         if point.signal == "STOP":
             await self._thaw(finding, struck)
 
-    async def _wait_struck(self, within_s: float) -> Struck | None:
+    async def _arrival(self, finding: Finding, point: Point, mark: str) -> None:
+        moved = await self.until(point.kind, mark, 40)
+        if moved is None:
+            finding.wrong.append(f"no {mark} within 40 s")
+            return
+        finding.moved_ms = round((getattr(moved, mark) - moved.clicked_at).total_seconds() * 1000)
+        finding.state = moved.state
+
+    async def wait_struck(self, within_s: float) -> Struck | None:
         """Who was struck, and when; None if the operation came through without."""
         give_up = time.monotonic() + within_s
         while time.monotonic() < give_up:
@@ -256,16 +204,26 @@ class Matrix:
 
     # ── looking ─────────────────────────────────────────────────────────────
 
+    async def newest_id(self) -> int:
+        """Of the operations of all kinds; 0 without any."""
+        return await self.database.read(lambda session: session.scalar(select(func.max(Operation.id)))) or 0
+
+    async def since(self, operation_id: int) -> int:
+        """How many operations are newer than that one."""
+        statement = select(func.count()).select_from(Operation).where(Operation.id > operation_id)
+        return await self.database.read(lambda session: session.scalar(statement)) or 0
+
     async def _newest(self, kind: str) -> Operation | None:
         statement = select(Operation).where(Operation.kind == kind).order_by(Operation.id.desc()).limit(1)
         return await self.database.read(lambda session: session.scalar(statement))
 
-    async def until(self, kind: str, name: str, within_s: float) -> Operation | None:
-        """The newest operation of a kind once it has `name`; None if that does not come."""
+    async def until(self, kind: str, names: str | tuple[str, ...], within_s: float) -> Operation | None:
+        """The newest operation of a kind once it has one of `names`; None if that does not come."""
+        wanted = (names,) if isinstance(names, str) else names
         give_up = time.monotonic() + within_s
         while time.monotonic() < give_up:
             found = await self._newest(kind)
-            if found is not None and getattr(found, name) is not None:
+            if found is not None and any(getattr(found, name) is not None for name in wanted):
                 return found
             await asyncio.sleep(0.1)
         return None
@@ -287,11 +245,8 @@ async def _set_blue(session: AsyncSession) -> int | None:
     return await session.scalar(select(TargetState.set_blue))
 
 
-async def measure_matrix(
-    installation: Installation, rounds: int, chosen: tuple[tuple[Point | None, Point | None], ...] | None = None
-) -> dict[str, Any]:
-    """All points, or at most `rounds` pairs of them, spread evenly."""
-    pairs = list(chosen or _pairs(rounds))
+async def measure_matrix(installation: Installation, pairs: list[Pair]) -> dict[str, Any]:
+    """A round for each pair."""
     matrix = await Matrix.make(installation)
     try:
         for number, (at_switch, at_rollback) in enumerate(pairs, 1):
@@ -304,24 +259,20 @@ async def measure_matrix(
     return summary(matrix.findings, is_chain_whole=whole)
 
 
-def _pairs(rounds: int) -> list[tuple[Point | None, Point | None]]:
-    switches, rollbacks = points("switch", SWITCH), points("rollback", ROLLBACK)
-    count = max(len(switches), len(rollbacks))
-    pairs: list[tuple[Point | None, Point | None]] = [
-        (switches[n] if n < len(switches) else None, rollbacks[n] if n < len(rollbacks) else None) for n in range(count)
-    ]
-    if rounds >= count:
-        return pairs
-    return [pairs[round(n * (count - 1) / max(1, rounds - 1))] for n in range(rounds)]
-
-
 def _line(finding: Finding) -> str:
     if not finding.is_reached:
         return f"{finding.point:44} not reached"
     late = f", {finding.refused_calls} refused by the balancer" if finding.refused_calls else ""
+    taken = f"taken over {finding.takeover_ms} ms, " if finding.takeover_ms is not None else ""
+    if finding.back_ms is not None:
+        late += f", back after {finding.back_ms} ms"
+    if finding.resolved_ms is not None:
+        late += f", resolved {finding.resolved_ms} ms after that"
+    if finding.repeat:
+        late += f"; {finding.repeat}"
     wrong = f"  WRONG: {'; '.join(finding.wrong)}" if finding.wrong else ""
     moved = f"{finding.moved_ms} ms" if finding.moved_ms is not None else "never"
-    return f"{finding.point:44} taken over {finding.takeover_ms} ms, moved {moved}{late}{wrong}"
+    return f"{finding.point:44} {taken}moved {moved}{late}{wrong}"
 
 
 def summary(findings: list[Finding], *, is_chain_whole: bool) -> dict[str, Any]:
@@ -334,6 +285,10 @@ def summary(findings: list[Finding], *, is_chain_whole: bool) -> dict[str, Any]:
         "points reached": len(reached),
         "not reached": [finding.point for finding in findings if not finding.is_reached],
         "wrong": [asdict(finding) for finding in wrong],
+        "web back, slowest ms": max((f.back_ms for f in reached if " WEB " in f.point and f.back_ms), default=None),
+        "resolved after PostgreSQL was back, slowest ms": max(
+            (finding.resolved_ms for finding in reached if finding.resolved_ms is not None), default=None
+        ),
         "takeover, slowest ms": max(takeovers, default=None),
         "takeover, median ms": sorted(takeovers)[len(takeovers) // 2] if takeovers else None,
         "calls after a thaw": sum(finding.late_calls for finding in reached),
@@ -345,6 +300,7 @@ def summary(findings: list[Finding], *, is_chain_whole: bool) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make matrix")
     parser.add_argument("--rounds", type=int, default=99, help="at most as many, spread over all points")
+    parser.add_argument("--only", nargs="+", choices=FAMILIES, default=FAMILIES, help="whose deaths")
     parser.add_argument("--customers", type=int, default=120, help="requests a second")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gonogo-matrix-") as folder:
@@ -357,7 +313,7 @@ def main() -> int:
             workers=3,
             environment=environment,
         ) as installation:
-            found = asyncio.run(measure_matrix(installation, arguments.rounds))
+            found = asyncio.run(measure_matrix(installation, pairs_of(tuple(arguments.only), arguments.rounds)))
     print(json.dumps(found, ensure_ascii=False))
     return 0 if found["ok"] else 1
 

@@ -13,6 +13,7 @@ from app.ports.traffic import ProviderError
 from app.providers.agent_balancer import AgentBalancer
 from app.providers.side_address import SideAddress
 from app.rehearsal.toys import RELEASES
+from tests.providers.gateway import Gateway, gateway
 from tests.providers.traffic_contract import FaultContract, TrafficContract, no_fence
 from tests.rehearsal.running_range import RunningRange
 
@@ -105,6 +106,43 @@ async def test_a_lost_answer_is_an_unknown_outcome_and_reading_settles_it(
         await target.write(Weights(0, 100), epoch=next(epochs), fence=no_fence)
     assert failed.value.unknown_outcome
     assert (await target.read()).weights == Weights(0, 100)
+
+
+@pytest.fixture
+async def behind(the_range: RunningRange) -> AsyncIterator[tuple[Gateway, AgentBalancer]]:
+    """The agent behind a gateway."""
+    with gateway(the_range.control_url, lambda method, _: method == "PUT") as between:
+        sides = {side: SideAddress(the_range.url_of(side)) for side in Side}
+        target = AgentBalancer("production", f"{between.url}/balancer", the_range.agent_token, sides)
+        yield between, target
+        await target.aclose()
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+async def test_a_gateway_that_fails_half_way_leaves_the_outcome_unknown(
+    behind: tuple[Gateway, AgentBalancer], epochs: Iterator[int], status: int
+) -> None:
+    """It had passed the write on: only a reading tells."""
+    between, target = behind
+    await target.write(Weights(100, 0), epoch=next(epochs), fence=no_fence)
+    between.status = status
+    with pytest.raises(ProviderError) as failed:
+        await target.write(Weights(0, 100), epoch=next(epochs), fence=no_fence)
+    assert (failed.value.unknown_outcome, failed.value.permanent) == (True, False)
+    assert between.writes == 2, "one attempt a write"
+    assert (await target.read()).weights == Weights(0, 100)
+
+
+async def test_a_gateway_that_passes_nothing_on_has_refused(
+    behind: tuple[Gateway, AgentBalancer], epochs: Iterator[int]
+) -> None:
+    between, target = behind
+    await target.write(Weights(100, 0), epoch=next(epochs), fence=no_fence)
+    between.status = 503
+    with pytest.raises(ProviderError) as failed:
+        await target.write(Weights(0, 100), epoch=next(epochs), fence=no_fence)
+    assert (failed.value.unknown_outcome, failed.value.permanent) == (False, False)
+    assert (await target.read()).weights == Weights(100, 0)
 
 
 async def test_a_slow_balancer_meets_the_deadline(

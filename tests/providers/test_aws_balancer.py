@@ -17,6 +17,7 @@ from app.domain.sides import Side, Weights
 from app.ports.traffic import Finding, ProviderError, StaleEpoch, TrafficTarget
 from app.providers.aws import balancer
 from app.providers.aws.balancer import AwsBalancer
+from tests.providers.gateway import gateway
 from tests.providers.simulated_aws import DIGESTS, SimulatedAws
 from tests.providers.traffic_contract import Closed, FaultContract, TrafficContract, no_fence
 
@@ -129,6 +130,26 @@ async def test_what_aws_answers_means(
     assert (problem.retry_after is not None) is waits
     assert {line.route for line in problem.routes} == {LISTENER, RULE, PAY}
     assert (await target.read()).agrees(BLUE)
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+async def test_a_gateway_that_fails_half_way_leaves_the_outcome_unknown(
+    aws: SimulatedAws, epochs: Iterator[int], status: int
+) -> None:
+    """It answers with a page of its own and not in AWS's words, after it passed the writes on: only a reading tells."""
+    with gateway(aws.url, lambda _, body: b"Action=Modify" in body) as between:
+        target = aws.balancer(endpoint_url=between.url)
+        await target.write(BLUE, epoch=next(epochs), fence=no_fence)
+        before = between.writes
+        between.status = status
+        problem = await failed(target.write(GREEN, epoch=next(epochs), fence=no_fence))
+        assert (problem.unknown_outcome, problem.permanent) == (True, False)
+        assert {(line.route, line.outcome) for line in problem.routes} == {
+            (name, "unknown") for name in (LISTENER, RULE, PAY)
+        }
+        assert between.writes - before == 3, "one attempt a route"
+        assert (await target.read()).agrees(GREEN)
+        await target.aclose()
 
 
 @pytest.mark.parametrize(("kind", "ms", "at_most"), [("slow", 2600, 2.6), ("drip", 250, 3.6)])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from app.domain.sides import Side, Weights
 from app.ports.traffic import ProviderError
 from app.providers.aws.calls import Calls
 from app.providers.aws.route53 import AliasRecord, Route53Follower, WeightedRecords
-from app.rehearsal.aws.estate import RECORD
+from app.rehearsal.aws.estate import IDENTIFIERS, RECORD
+from tests.providers.gateway import gateway
 from tests.providers.simulated_aws import DNS_MS, SimulatedAws
 from tests.providers.traffic_contract import Closed, no_fence
 
@@ -65,6 +67,23 @@ async def test_a_lost_answer_is_unknown_and_read(aws: SimulatedAws, follower: Ro
         await follower.set(GREEN, epoch=2, fence=no_fence)
     assert lost.value.unknown_outcome
     assert (await follower.read()).weights == GREEN
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+async def test_a_gateway_that_fails_half_way_leaves_the_outcome_unknown(
+    aws: SimulatedAws, follower: Route53Follower, status: int
+) -> None:
+    """It had passed the change on: only a reading tells."""
+    with gateway(aws.url, lambda method, _: method == "POST") as between:
+        access = replace(aws.access, endpoint_url=between.url)
+        behind = Route53Follower(Calls(access), aws.estate.zone, RECORD, "CNAME", WeightedRecords(IDENTIFIERS))
+        between.status = status
+        with pytest.raises(ProviderError) as failed:
+            await behind.set(GREEN, epoch=2, fence=no_fence)
+        assert (failed.value.unknown_outcome, failed.value.permanent) == (True, False)
+        assert between.writes == 1, "one attempt"
+        assert (await follower.read()).weights == GREEN
+        await behind.aclose()
 
 
 async def test_a_closed_fence_stops_it(aws: SimulatedAws, follower: Route53Follower) -> None:

@@ -1,4 +1,4 @@
-"""The point at which tests kill a worker: exact, once, and never in a live installation."""
+"""The point at which tests kill a worker or the web process: exact, once, and never in a live installation."""
 
 import asyncio
 import json
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, func, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from app.config import Misconfigured, from_env
 from app.rehearsal.fault_point import FaultPoint
@@ -55,8 +57,40 @@ async def strike_at(file: Path, **order: Any) -> None:
     print(",".join(job.traffic._inner.calls))
 
 
-async def run(file: Path, **order: Any) -> tuple[int, str]:
-    strike = f"asyncio.run(strike_at(Path({str(file)!r}), **{order!r}))"
+class Base(DeclarativeBase):
+    pass
+
+
+class Operation(Base):
+    """As the product's, by the name of its table."""
+
+    __tablename__ = "operation"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Other(Base):
+    __tablename__ = "other"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+async def press_at(file: Path, **order: Any) -> None:
+    """Another transaction, then a press with a savepoint in it, as a job is queued; in a process of its own."""
+    order_it(file, {"after": 0, "call": "press", "nth": 1, "signal": "KILL", **order})
+    FaultPoint(file, "web").on_presses()
+    with Session(create_engine(f"sqlite:///{file}.db")) as session:
+        session.add(Other())
+        session.commit()
+    with Session(create_engine(f"sqlite:///{file}.db")) as session:
+        session.add(Operation())
+        session.flush()
+        with session.begin_nested():
+            session.add(Other())
+        session.commit()
+    print("answered")
+
+
+async def run(file: Path, doing: str = "strike_at", **order: Any) -> tuple[int, str]:
+    strike = f"asyncio.run({doing}(Path({str(file)!r}), **{order!r}))"
     code = f"import asyncio; from tests.rehearsal.test_fault_point import *; {strike}"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.getcwd()}
@@ -79,6 +113,25 @@ async def test_whatever_is_not_the_point_goes_on(tmp_path: Path, order: dict[str
     file = tmp_path / "fault.json"
     assert await run(file, **order) == (0, "read,read,write")
     assert file.exists()
+
+
+@pytest.mark.parametrize(
+    ("order", "kept", "is_struck"),
+    [({"before": True}, 0, True), ({"before": False}, 1, True), ({"after": 1}, 1, False)],
+)
+async def test_the_web_process_dies_on_either_side_of_the_commit_of_a_press(
+    tmp_path: Path, order: dict[str, Any], kept: int, is_struck: bool
+) -> None:
+    file = tmp_path / "fault.json"
+    engine = create_engine(f"sqlite:///{file}.db")
+    Base.metadata.create_all(engine)
+    code, said = await run(file, "press_at", **{"before": True, **order})
+    assert (code, said) == ((-signal.SIGKILL, "") if is_struck else (0, "answered"))
+    assert file.exists() is not is_struck
+    with Session(engine) as session:
+        assert session.scalar(select(func.count()).select_from(Operation)) == kept
+        assert session.scalar(select(func.count()).select_from(Other)) == 1 + kept
+    engine.dispose()
 
 
 def test_a_live_installation_refuses_it(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
-"""`make simulate SEEDS=20000`: many seeds, then the mutants; the last line is one JSON object, the exit code 0 if all
-held.
+"""`make simulate SEEDS=20000`: the directed scenarios, many seeds, then the mutants; the last line is one JSON object,
+the exit code 0 if all held.
 
 `python -m tests.simulate --seed 174 --trace` shows one run; `--races` presses switch and rollback at the same moment.
 """
@@ -10,22 +10,28 @@ import os
 import sys
 import time
 
+from tests.simulate.directed import directed
 from tests.simulate.mutants import MUTANTS
-from tests.simulate.pool import quieten, rehearse, run_seed, run_seeds, try_mutants
+from tests.simulate.pool import Tally, quieten, run_directed, run_scenario, run_seeds, try_mutants
+from tests.simulate.scenario import Scenario, draw
 
 
 def main() -> int:
     arguments = _arguments()
     quieten()
+    if arguments.directed:
+        return _show(directed()[arguments.directed], is_traced=arguments.trace)
     if arguments.seed is not None:
-        return _show(arguments.seed, is_race=arguments.races, is_traced=arguments.trace)
+        return _show(draw(arguments.seed, is_race=arguments.races), is_traced=arguments.trace)
     began = time.monotonic()
-    tally = run_seeds(arguments.first, arguments.seeds, jobs=arguments.jobs, is_race=arguments.races, say=_say)
+    tally = Tally()
+    run_directed(tally, _say)
+    run_seeds(tally, arguments.first, arguments.seeds, jobs=arguments.jobs, is_race=arguments.races, say=_say)
     simulated_s = time.monotonic() - began
     mutants: dict[str, int | None] = {}
     if not arguments.no_mutants and not arguments.races:
         names = [name.replace("_", " ") for name in arguments.mutant or MUTANTS]
-        mutants = try_mutants(names, jobs=arguments.jobs, say=_say)
+        mutants = try_mutants(names, jobs=arguments.jobs, is_chance=arguments.by_chance, say=_say)
     survivors = [name for name, seeds in mutants.items() if seeds is None]
     is_ok = not tally.violations and not survivors
     result = {
@@ -40,18 +46,15 @@ def main() -> int:
     }
     if mutants:
         result["mutants_caught_after_seeds"] = mutants
-    if tally.violations:
-        result["reproduce"] = (
-            f"python -m tests.simulate --seed {tally.first_bad}{' --races' if arguments.races else ''} --trace"
-        )
+    if tally.first_bad:
+        result["reproduce"] = tally.first_bad
     print(json.dumps(result, ensure_ascii=False))
     return 0 if is_ok else 1
 
 
-def _show(seed: int, *, is_race: bool, is_traced: bool) -> int:
-    scenario = rehearse(seed, is_race=is_race)
+def _show(scenario: Scenario, *, is_traced: bool) -> int:
     print(scenario)
-    found = run_seed(seed, is_race=is_race, is_traced=is_traced)
+    found = run_scenario(scenario, is_traced=is_traced)
     print("\n".join((*found.trace, *found.violations, "" if found.violations else "All invariants held.")).strip())
     return 1 if found.violations else 0
 
@@ -65,10 +68,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=2000, help="how many")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--seed", type=int, help="only this one, with its scenario")
-    parser.add_argument("--trace", action="store_true", help="with --seed: a line for everything that happened")
+    parser.add_argument("--directed", choices=tuple(directed()), metavar="NAME", help="only this directed scenario")
+    parser.add_argument("--trace", action="store_true", help="with one run: a line for everything that happened")
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 8), help="processes")
     parser.add_argument("--races", action="store_true", help="switch and rollback pressed at about the same moment")
     parser.add_argument("--no-mutants", action="store_true", help="leave out the proof of the simulator's power")
+    parser.add_argument("--by-chance", action="store_true", help="hunt the mutants with seeds alone")
     parser.add_argument("--mutant", action="append", help="only this mutant; may be given several times")
     return parser.parse_args()
 

@@ -260,10 +260,14 @@ class _Watched:
             return found
 
         async def call(operation_id: int, *args: Any, **named: Any) -> Any:
-            result = await found(operation_id, *args, **named)
             if name == "newest_epoch":
-                self._simulation.fenced(operation_id, self._life)
-            elif result is not None:
+                try:
+                    return await found(operation_id, *args, **named)
+                finally:
+                    # A refusal is an answer too: a driver that overhears it is judged by it.
+                    self._simulation.fenced(operation_id, self._life)
+            result = await found(operation_id, *args, **named)
+            if result is not None:
                 self._simulation.claimed(operation_id, self._life)
             return result
 

@@ -25,6 +25,8 @@ FENCE_COUNTS_S = 0.5
 """A call leaves at most this long after its fence was answered; in a frozen worker the answer grows old."""
 SLACK_S = 6.0
 """One step that was begun before the deadline: a check of 4 s or a read of 3 s, and its transactions."""
+LOOK_COUNTS_S = 4.5
+"""From the answer of a rollback's last look to its end: a look counts for 4 s, and then comes a transaction."""
 WRITES_A_SECOND = 15
 LISTED = ("green_healthy", "balancer_ready", "monitoring_live")
 FINISHED = (State.DONE, State.REFUSED, State.FAILED, State.SUPERSEDED, State.ESCALATED)
@@ -85,9 +87,7 @@ def i4_rollback_wins(run: Run) -> Iterator[str]:
             yield f"I4: a call left {call.at - call.fenced_at:.2f} s after its fence was answered"
     newest = run.books.newest.operation if run.books.rows else None
     if newest is not None and newest.kind is Kind.ROLLBACK and not run.outside.is_all_on(Side.BLUE):
-        is_ours = run.outside.foreign_at < run.books.ended_at.get(newest.id, 0.0) - 1
-        if is_ours:
-            yield f"I4: the last operation is a rollback, and the end is {run.outside.weights}"
+        yield from _left_standing(run, newest.id)
     for at, why in run.books.refused_rollbacks:
         began = [event for event in run.books.events if event.at < at]
         refused = {event.operation_id for event in began if event.after == State.REFUSED}
@@ -95,6 +95,27 @@ def i4_rollback_wins(run: Run) -> Iterator[str]:
             max(run.books.rows)
         ].operation.id not in refused:
             yield f"I4: a rollback was refused at {at:.3f}: {why}"
+
+
+def _left_standing(run: Run, rollback: int) -> Iterator[str]:
+    """It is not on BLUE in the end: right only if somebody moved it after the last look, which was not long ago."""
+    ended = run.books.ended_at.get(rollback, run.ended_at)
+    looked = max((at for at, who in run.outside.reads if who == rollback and at <= ended), default=-1.0)
+    age = ended - looked - _away_in_finish(run, looked, ended)
+    if run.outside.foreign_at < looked or age > LOOK_COUNTS_S:
+        yield (
+            f"I4: the last operation is a rollback, and the end is {run.outside.weights}: "
+            f"last looked at {looked:.3f}, moved at {run.outside.foreign_at:.3f}, ended at {ended:.3f}"
+        )
+
+
+def _away_in_finish(run: Run, since: float, until: float) -> float:
+    """Seconds in which a worker stood still in its last transaction, or the store was away: nobody notices that."""
+    froze = [
+        window for life in run.lives for window, call in zip(life.away, life.away_in, strict=True) if call == "finish"
+    ]
+    closed = [(window.begins, window.ends) for window in run.scenario.store]
+    return sum(max(0.0, min(ends, until) - max(begins, since)) for begins, ends in (*froze, *closed))
 
 
 def i5_one_at_a_time(run: Run) -> Iterator[str]:
@@ -141,6 +162,9 @@ def i8_unknown_is_no_yes(run: Run) -> Iterator[str]:
             outcome = call.checks.get(name)
             if outcome is None or outcome.answer is not Answer.YES:
                 yield f"I8: GREEN raised although {name} is {outcome.answer if outcome else 'not asked'}"
+        # The record may claim what nobody found: the balancer itself knows when it was read.
+        if call.weights.green and run.outside.read_on_blue.get(call.operation_id, call.at) >= call.at:
+            yield f"I8: GREEN raised at {call.at:.3f} although nobody had read the balancer all on BLUE"
     criteria = run.plan.production.rollback.criteria if run.plan.production.rollback else ()
     for row in run.books.rows.values():
         operation = row.operation

@@ -30,6 +30,8 @@ class Life:
     dead: asyncio.Event = field(default_factory=asyncio.Event)
     away: list[tuple[float, float]] = field(default_factory=list)
     """When it was frozen."""
+    away_in: list[str] = field(default_factory=list)
+    """In which call, each time."""
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -63,7 +65,8 @@ class Life:
         self.total += 1
         count = self.calls[name] = self.calls.get(name, 0) + 1
         for strike in self.strikes:
-            if (strike.call == name and strike.nth == count) or (not strike.call and strike.nth == self.total):
+            nth = self.total if not strike.call else count if strike.call == name else 0
+            if nth and (self.now() >= strike.from_s if strike.from_s else nth == strike.nth):
                 self.strikes.remove(strike)
                 return strike
         return None
@@ -75,6 +78,7 @@ class Life:
             raise Killed
         self.frozen_until = self.now() + strike.lasts_s
         self.away.append((self.now(), self.frozen_until))
+        self.away_in.append(name)
         await self.gate()
 
 

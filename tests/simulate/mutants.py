@@ -1,8 +1,8 @@
 """Faults that are put into the product to see whether the simulator notices: one small patch each, of one rule."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -13,27 +13,42 @@ from app.domain.operations import Answer, Finish, Operation, State, Wait
 from app.domain.sides import Weights
 from app.domain.signoffs import VoteState
 from app.orchestrator import anchor, checks, driver
+from app.ports.operations import Superseded
 from app.ports.traffic import TargetReading
 from tests.simulate import books, course
 
 Patches = Iterator[Any]
-MUTANTS: dict[str, Callable[[], Patches]] = {}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`by` is the directed scenario (directed.py) that is made for it."""
+
+    make: Callable[[], Patches]
+    by: str
+
+
+MUTANTS: dict[str, Mutant] = {}
 
 _next_step = operations.next_step
 _read_back = driver._Run._read_back
+_assert = driver._Run._assert
 _run_check = checks.run_check
 _judge = signoffs.judge
 
 
-def mutant(make: Callable[[], Patches]) -> Callable[[], Patches]:
-    MUTANTS[make.__name__.replace("_", " ")] = make
-    return make
+def mutant(by: str) -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
+    def take(make: Callable[[], Patches]) -> Callable[[], Patches]:
+        MUTANTS[make.__name__.replace("_", " ")] = Mutant(make, by)
+        return make
+
+    return take
 
 
 @contextmanager
 def put_in(name: str) -> Iterator[None]:
     with ExitStack() as stack:
-        for change in MUTANTS[name]():
+        for change in MUTANTS[name].make():
             stack.enter_context(change)
         yield
 
@@ -56,15 +71,16 @@ def _instead(kind: type, other: Callable[[Any, Operation, datetime], Any]) -> An
 # ── reliability.md's five ───────────────────────────────────────────────────
 
 
-@mutant
+@mutant("a rollback 16 ms after the switch")
 def no_epoch_check() -> Patches:
-    async def fence(_self: Any, _operation: Operation, _proven_at: Any) -> None:
-        await _self.store.load(_operation.id)
+    async def fence(self: Any, operation: Operation, _proven_at: Any) -> None:
+        with suppress(Superseded):
+            await self.store.newest_epoch(operation.id)
 
     yield patch.object(driver._Run, "_fence", fence)
 
 
-@mutant
+@mutant("GREEN is sick from the start")
 def no_health_gate() -> Patches:
     async def unproven(self: Any, _operation: Operation) -> datetime:
         return self.now()  # type: ignore[no-any-return]
@@ -73,7 +89,7 @@ def no_health_gate() -> Patches:
     yield patch.object(driver._Run, "_green_proven_at", unproven)
 
 
-@mutant
+@mutant("the longest call lands after a rollback")
 def verify_once() -> Patches:
     async def no_guard(self: Any, _operation: Operation) -> Operation:
         self._asserted_at = self._confirmed_at = self.now()
@@ -82,7 +98,7 @@ def verify_once() -> Patches:
     yield patch.object(driver._Run, "_assert", no_guard)
 
 
-@mutant
+@mutant("twice no trace of a write")
 def retry_without_reading() -> Patches:
     async def blind(self: Any, operation: Operation) -> Operation:
         if operation.written_at is not None:
@@ -93,7 +109,7 @@ def retry_without_reading() -> Patches:
     yield patch.object(driver._Run, "_read_back", blind)
 
 
-@mutant
+@mutant("nothing happens")
 def empty_set_write() -> Patches:
     issue = driver._Run._issue
 
@@ -108,18 +124,18 @@ def empty_set_write() -> Patches:
 # ── the driver ──────────────────────────────────────────────────────────────
 
 
-@mutant
+@mutant("frozen 0.8 s after newest_epoch")
 def the_answer_of_the_fence_never_grows_old() -> Patches:
     yield patch.object(driver, "FENCE_COUNTS_FOR", timedelta(hours=1))
 
 
-@mutant
+@mutant("frozen 20 s before record_intent")
 def a_proof_of_green_never_grows_old() -> Patches:
     yield patch.object(driver, "HEALTH_LIMIT", timedelta(hours=1))
     yield patch.object(operations, "HEALTH_LIMIT", timedelta(hours=1))
 
 
-@mutant
+@mutant("the proof of GREEN was old when it was recorded")
 def a_proof_is_as_old_as_its_record() -> Patches:
     async def recorded(name: str, operation: Operation, ground: Any) -> Any:
         return replace(await _run_check(name, operation, ground), at=ground.now())
@@ -127,7 +143,7 @@ def a_proof_is_as_old_as_its_record() -> Patches:
     yield patch.object(driver, "run_check", recorded)
 
 
-@mutant
+@mutant("nothing happens, with a rollback")
 def the_lease_is_not_renewed() -> Patches:
     async def forgets(_self: Any) -> None:
         return
@@ -135,7 +151,7 @@ def the_lease_is_not_renewed() -> Patches:
     yield patch.object(driver._Run, "_keep_lease", forgets)
 
 
-@mutant
+@mutant("a rollback 16 ms after the switch")
 def the_claim_is_not_looked_at() -> Patches:
     drive = driver.drive
 
@@ -150,6 +166,8 @@ def the_claim_is_not_looked_at() -> Patches:
                 return await claim(operation_id) or deps.clock.now()
 
             async def newest_epoch(self, operation_id: int) -> int:
+                with suppress(Superseded):
+                    await deps.store.newest_epoch(operation_id)
                 return (await deps.store.load(operation_id)).epoch
 
         return await drive(job, replace(deps, store=Anyway()))
@@ -157,26 +175,26 @@ def the_claim_is_not_looked_at() -> Patches:
     yield patch.object(course, "drive", drives_anyway)
 
 
-@mutant
+@mutant("the worker's clock is +3600 s off")
 def the_workers_own_clock_is_believed() -> Patches:
     yield patch.object(anchor.DatabaseClock, "now", lambda self: self._clock.now())
 
 
-@mutant
+@mutant("the longest call lands after a rollback")
 def the_guard_is_3_s_short() -> Patches:
     yield patch.object(driver, "GUARD_FOR", operations.GUARD_FOR - timedelta(seconds=3))
 
 
-@mutant
+@mutant("it lands while the balancer is not read")
 def the_guard_ends_by_the_clock() -> Patches:
-    def over(operation: Operation) -> bool:
+    def over(operation: Operation, _now: datetime) -> bool:
         asserted, until = operation.asserted_at, operation.guard_until
         return asserted is not None and until is not None and asserted >= until - timedelta(seconds=1)
 
     yield patch.object(operations, "_guard_is_over", over)
 
 
-@mutant
+@mutant("somebody else moves it while the guard looks, and the write back is not answered")
 def the_guard_only_looks() -> Patches:
     async def looks(self: Any, _operation: Operation) -> Operation:
         self._asserted_at = self._confirmed_at = self.now()
@@ -186,17 +204,33 @@ def the_guard_only_looks() -> Patches:
     yield patch.object(driver._Run, "_assert", looks)
 
 
-@mutant
+@mutant("somebody else moves it after the guard's time, while checks are open")
+def a_look_that_found_blue_counts_for_good() -> Patches:
+    async def keeps(self: Any, operation: Operation) -> Operation:
+        before = self._confirmed_at
+        found = await _assert(self, operation)
+        self._confirmed_at = self._confirmed_at or before
+        return replace(found, confirmed_at=self._confirmed_at)  # type: ignore[no-any-return]
+
+    yield patch.object(driver._Run, "_assert", keeps)
+
+
+@mutant("somebody else moves it while the worker is frozen right before the end")
+def a_look_never_grows_old() -> Patches:
+    yield patch.object(operations, "LOOK_COUNTS_FOR", timedelta(hours=1))
+
+
+@mutant("one route of two takes it, and GREEN falls ill")
 def a_write_of_which_a_route_was_carried_out_is_refused() -> Patches:
     yield patch.object(driver, "_outcome_of", lambda error: "unknown" if error.unknown_outcome else "refused")
 
 
-@mutant
+@mutant("twice no trace of a write")
 def every_unknown_outcome_is_refused() -> Patches:
     yield patch.object(driver, "_outcome_of", lambda _error: "refused")
 
 
-@mutant
+@mutant("one route of two takes the rollback")
 def one_route_that_agrees_is_enough() -> Patches:
     def agrees(self: TargetReading, weights: Weights) -> bool:
         return any(route.weights == weights for route in self.routes)
@@ -204,7 +238,7 @@ def one_route_that_agrees_is_enough() -> Patches:
     yield patch.object(TargetReading, "agrees", agrees)
 
 
-@mutant
+@mutant("nothing is taken")
 def no_pauses() -> Patches:
     async def at_once(_self: Any, _retry_after: Any) -> None:
         return
@@ -212,7 +246,7 @@ def no_pauses() -> Patches:
     yield patch.object(driver._Run, "_back_off", at_once)
 
 
-@mutant
+@mutant("somebody else moves it while the guard looks, and the write back is not answered")
 def open_intents_are_not_settled() -> Patches:
     async def leaves(_self: Any, _operation: Operation) -> None:
         return
@@ -223,7 +257,7 @@ def open_intents_are_not_settled() -> Patches:
 # ── checks ──────────────────────────────────────────────────────────────────
 
 
-@mutant
+@mutant("the balancer cannot be read")
 def unknown_counts_as_yes() -> Patches:
     async def hopeful(name: str, operation: Operation, ground: Any) -> Any:
         found = await _run_check(name, operation, ground)
@@ -232,7 +266,7 @@ def unknown_counts_as_yes() -> Patches:
     yield patch.object(driver, "run_check", hopeful)
 
 
-@mutant
+@mutant("GREEN is digest from the start")
 def the_digest_is_not_compared() -> Patches:
     async def healthy(side: Any, ground: Any) -> Any:
         health = await ground.traffic.health(side)
@@ -241,7 +275,7 @@ def the_digest_is_not_compared() -> Patches:
     yield patch.object(checks, "_side_healthy", healthy)
 
 
-@mutant
+@mutant("metrics stale, long before the switch")
 def dark_metrics_are_fresh() -> Patches:
     yield patch.object(checks, "_is_fresh", lambda _reading, _metric: True)
 
@@ -249,37 +283,37 @@ def dark_metrics_are_fresh() -> Patches:
 # ── the machine ─────────────────────────────────────────────────────────────
 
 
-@mutant
+@mutant("dead after the write")
 def takeover_forgets_the_open_intent() -> Patches:
     yield _steps(lambda operation: replace(operation, open_intent=False))
 
 
-@mutant
+@mutant("a write that was read as lost lands later, and GREEN falls ill")
 def a_late_landing_write_is_forgotten() -> Patches:
     yield _steps(lambda operation: replace(operation, may_have_written=False))
 
 
-@mutant
+@mutant("GREEN falls ill under way")
 def what_did_not_arrive_is_not_taken_back() -> Patches:
     yield _instead(Finish, lambda step, _operation, _now: replace(step, restore=False))
 
 
-@mutant
+@mutant("GREEN falls ill under way")
 def a_switch_may_take_an_hour() -> Patches:
     yield patch.object(operations, "ARRIVE_WITHIN", timedelta(hours=1))
 
 
-@mutant
+@mutant("BLUE is ill for 50 s when it is wanted back")
 def nobody_is_paged() -> Patches:
     yield _instead(operations.Escalate, lambda _step, _operation, now: Wait(now + timedelta(seconds=1)))
 
 
-@mutant
+@mutant("BLUE is ill for 20 s when it is wanted back")
 def paged_at_once() -> Patches:
     yield _steps(lambda operation: replace(operation, clicked_at=operation.clicked_at - timedelta(seconds=25)))
 
 
-@mutant
+@mutant("nothing happens, with a rollback")
 def verified_with_one_yes() -> Patches:
     def is_yes(operation: Operation, _name: str) -> bool:
         return any(outcome.answer is Answer.YES for outcome in operation.checks.values())
@@ -287,7 +321,7 @@ def verified_with_one_yes() -> Patches:
     yield patch.object(operations, "_is_yes", is_yes)
 
 
-@mutant
+@mutant("nothing happens")
 def done_when_written() -> Patches:
     def hasty(operation: Operation, script: Any, now: datetime) -> Any:
         if operation.written_at is not None and operation.kind is operations.Kind.SWITCH:
@@ -300,7 +334,7 @@ def done_when_written() -> Patches:
 # ── what people decide ──────────────────────────────────────────────────────
 
 
-@mutant
+@mutant("a rollback 8 ms after the switch")
 def a_rollback_waits_for_the_switch() -> Patches:
     table = {
         key: to for key, to in deployments.TRANSITIONS.items() if key != (deployments.State.SWITCHING, Change.ROLL_BACK)
@@ -308,27 +342,27 @@ def a_rollback_waits_for_the_switch() -> Patches:
     yield patch.object(deployments, "TRANSITIONS", table)
 
 
-@mutant
+@mutant("the votes have a flaw: expired")
 def expired_votes_count() -> Patches:
     yield _votes(VoteState.EXPIRED)
 
 
-@mutant
+@mutant("the votes have a flaw: outdated")
 def outdated_votes_count() -> Patches:
     yield _votes(VoteState.OUTDATED)
 
 
-@mutant
+@mutant("the votes have a flaw: no_go")
 def a_no_go_counts_as_a_go() -> Patches:
     yield _votes(VoteState.NO_GO)
 
 
-@mutant
+@mutant("the votes have a flaw: four")
 def a_missing_vote_counts() -> Patches:
     yield _votes(VoteState.WAITING)
 
 
-@mutant
+@mutant("the votes have a flaw: same_person")
 def one_person_may_sign_twice() -> Patches:
     evaluate = signoffs.evaluate
 

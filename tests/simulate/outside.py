@@ -30,6 +30,8 @@ from tests.simulate.scenario import Scenario
 
 DEADLINE_S = 3.0
 """Of each call of a provider (app/providers/exchange.py)."""
+ON_ITS_WAY_S = 2.9
+"""Of a call that only just meets the deadline."""
 ANSWERS_S = 0.004
 ASKED_FOR_S = 0.001
 
@@ -68,6 +70,8 @@ class Outside:
     calls: list[Call] = field(default_factory=list)
     reads: list[tuple[float, int]] = field(default_factory=list)
     """When a reading of the balancer was answered, and for which operation."""
+    read_on_blue: dict[int, float] = field(default_factory=dict)
+    """When a reading of an operation first found every route on BLUE."""
     passed_at: dict[Side, float] = field(default_factory=dict)
     writes: deque[str] = field(default_factory=deque)
     foreign_at: float = -1.0
@@ -142,6 +146,8 @@ class Balancer:
         if fault == "silent":
             raise ProviderError("no answer within 3 s")
         outside.reads.append((elapsed(), self.operation_id))
+        if outside.is_all_on(Side.BLUE):
+            outside.read_on_blue.setdefault(self.operation_id, elapsed())
         routes = tuple(RouteWeights(f"route-{n}", weights) for n, weights in enumerate(outside.weights))
         return TargetReading(routes, outside.epoch if outside.scenario.keeps_epoch else 0, "c1")
 
@@ -230,6 +236,14 @@ class Balancer:
             case "late":
                 loop.call_later(seconds, land)
                 await asyncio.sleep(ANSWERS_S)
+                return
+            case "astray":
+                loop.call_later(seconds, land)
+                await asyncio.sleep(ANSWERS_S)
+                raise ProviderError("the connection was cut", unknown_outcome=True)
+            case "crawl":
+                loop.call_later(ON_ITS_WAY_S + seconds, land)
+                await asyncio.sleep(ON_ITS_WAY_S)
                 return
             case _:
                 loop.call_later(ANSWERS_S / 2, land)

@@ -15,8 +15,9 @@ from app.domain.operations import Kind, State
 from app.domain.plan import Plan
 from app.providers.plan_yaml import load_plan
 from tests.simulate.course import Run, leaner, simulate
+from tests.simulate.directed import directed
 from tests.simulate.invariants import violations
-from tests.simulate.mutants import put_in
+from tests.simulate.mutants import MUTANTS, put_in
 from tests.simulate.scenario import Scenario, draw
 
 PLAN_FILE = ROOT / "plans" / "alawael.yaml"
@@ -47,13 +48,13 @@ class Found:
     pairs: frozenset[tuple[str, str]]
 
 
-def rehearse(seed: int, *, is_race: bool = False) -> Scenario:
-    return draw(seed, is_race=is_race)
-
-
 def run_seed(seed: int, *, is_race: bool = False, is_traced: bool = False) -> Found:
+    return run_scenario(draw(seed, is_race=is_race), is_traced=is_traced)
+
+
+def run_scenario(scenario: Scenario, *, is_traced: bool = False) -> Found:
     try:
-        run = simulate(draw(seed, is_race=is_race), plan_of_the_runs(), is_traced=is_traced)
+        run = simulate(scenario, plan_of_the_runs(), is_traced=is_traced)
     except AssertionError as stuck:
         return Found([f"I9: {stuck}"], [], Counter(), frozenset())
     return Found(violations(run), run.trace, _figures(run), frozenset(run.faults))
@@ -81,17 +82,20 @@ def _figures(run: Run) -> Counter[str]:
 class Tally:
     runs: int = 0
     violations: list[str] = field(default_factory=list)
-    first_bad: int | None = None
+    first_bad: str = ""
+    """How to see the first run again that something was wrong with."""
     figures: Counter[str] = field(default_factory=Counter)
     pairs: set[tuple[str, str]] = field(default_factory=set)
 
-    def add(self, seed: int, found: Found) -> None:
+    def add(self, name: str, found: Found, how_to_repeat: str, say: Say) -> None:
         self.runs += 1
         self.figures.update(found.figures)
         self.pairs |= found.pairs
-        self.violations += [f"seed {seed}: {sentence}" for sentence in found.violations]
         if found.violations:
-            self.first_bad = seed if self.first_bad is None else min(seed, self.first_bad)
+            self.first_bad = self.first_bad or how_to_repeat
+        for sentence in found.violations:
+            self.violations.append(f"{name}: {sentence}")
+            say(self.violations[-1])
 
     def as_figures(self) -> dict[str, Any]:
         faults = {name[6:]: count for name, count in sorted(self.figures.items()) if name.startswith("fault ")}
@@ -106,18 +110,21 @@ def _chunk(work: tuple[int, int, bool]) -> list[tuple[int, Found]]:
     return [(seed, run_seed(seed, is_race=is_race)) for seed in range(first, first + count)]
 
 
-def run_seeds(first: int, count: int, *, jobs: int, is_race: bool = False, say: Say = print) -> Tally:
+def run_directed(tally: Tally, say: Say = print) -> None:
+    """The scenarios that are made for one situation each."""
+    for name, scenario in directed().items():
+        tally.add(name, run_scenario(scenario), f'python -m tests.simulate --directed "{name}" --trace', say)
+
+
+def run_seeds(tally: Tally, first: int, count: int, *, jobs: int, is_race: bool = False, say: Say = print) -> None:
     """Seeds `first` … `first + count - 1`."""
-    tally = Tally()
     chunks = [(seed, min(CHUNK, first + count - seed), is_race) for seed in range(first, first + count, CHUNK)]
     for found in _in_parallel(_chunk, chunks, jobs):
         for seed, one in found:
-            tally.add(seed, one)
-            for sentence in one.violations:
-                say(f"seed {seed}: {sentence}")
+            repeat = f"python -m tests.simulate --seed {seed}{' --races' if is_race else ''} --trace"
+            tally.add(f"seed {seed}", one, repeat, say)
         if tally.runs % 1000 < CHUNK:
             say(f"{tally.runs} runs, {len(tally.violations)} violations")
-    return tally
 
 
 def _in_parallel(work: Callable[[Any], Any], items: list[Any], jobs: int) -> Iterator[Any]:
@@ -129,23 +136,40 @@ def _in_parallel(work: Callable[[Any], Any], items: list[Any], jobs: int) -> Ite
 
 
 def hunt(name: str, seeds: int = MUTANT_SEEDS) -> int | None:
-    """After how many seeds the mutant is caught; None if it survives. Races and common scenarios take turns."""
+    """After how many seeds the mutant is caught: 0 if by the scenario made for it, None if it survives. Races and
+    common scenarios take turns."""
     quieten()
     with put_in(name):
-        for number in range(1, seeds + 1):
-            if run_seed(number, is_race=number % 2 == 0).violations:
-                return number
-    return None
+        if run_scenario(directed()[MUTANTS[name].by]).violations:
+            return 0
+        return _hunt_by_chance(seeds)
 
 
-def try_mutants(names: list[str], *, jobs: int, say: Say = print) -> dict[str, int | None]:
-    """Each mutant with the number of seeds after which it was caught."""
+def hunt_by_chance(name: str, seeds: int = MUTANT_SEEDS) -> int | None:
+    """As `hunt`, without the scenario that is made for it."""
+    quieten()
+    with put_in(name):
+        return _hunt_by_chance(seeds)
+
+
+def _hunt_by_chance(seeds: int) -> int | None:
+    numbers = range(1, seeds + 1)
+    return next((number for number in numbers if run_seed(number, is_race=number % 2 == 0).violations), None)
+
+
+def try_mutants(names: list[str], *, jobs: int, is_chance: bool = False, say: Say = print) -> dict[str, int | None]:
+    """Each mutant with the number of seeds after which it was caught; 0 where its own scenario does it."""
     found: dict[str, int | None] = {}
-    for name, seeds in _in_parallel(_hunt, names, jobs):
-        say(f"mutant {name}: {f'caught after {seeds}' if seeds else 'SURVIVED'}")
+    for name, seeds in _in_parallel(_chance if is_chance else _hunt, names, jobs):
+        by = f"seed {seeds}" if seeds else f"{MUTANTS[name].by!r}"
+        say(f"mutant {name}: {'SURVIVED' if seeds is None else f'caught by {by}'}")
         found[name] = seeds
     return {name: found[name] for name in names}
 
 
 def _hunt(name: str) -> tuple[str, int | None]:
     return name, hunt(name)
+
+
+def _chance(name: str) -> tuple[str, int | None]:
+    return name, hunt_by_chance(name)

@@ -31,6 +31,8 @@ CALLS = (
 )
 AROUND_THE_EFFECT = ("record_intent", "newest_epoch", "newest_epoch", "send", "write", "record_outcome", "health")
 WRITE_FAULTS = ("refused", "throttled", "broken", "slow", "lost", "vanished", "late", "partial", "silent")
+STRAYS = ("astray", "crawl")
+"""Slow and late at once: no answer and applied later; 2.9 s on its way, answered, and applied later still."""
 VOTE_FLAWS = ("four", "expired", "no_go", "outdated", "same_person", "left_seat")
 STORE_FAULTS = ("fails", "hangs", "lost_commit", "twice")
 METRIC_FAULTS = ("dark", "nan", "stale", "hot")
@@ -39,13 +41,15 @@ PEOPLE = ("devops_lead", "devops_1", "devops_2", "project_manager")
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """A worker dies or freezes at its `nth` call of that name (any call if empty), before or after it."""
+    """A worker dies or freezes at its `nth` call of that name (any call if empty), before or after it; with `from_s`
+    at the first such call from that second on."""
 
     kind: str
     call: str
     nth: int
     is_before: bool
     lasts_s: float
+    from_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ def draw(seed: int, *, is_race: bool = False) -> Scenario:
         lost_wakes=has("wake"),
         keeps_epoch=dice.random() < 0.5,
         routes=dice.choice((1, 1, 1, 2, 3)),
-        writes=tuple(_write_fault(dice) for _ in range(dice.randint(1, 8))) if has("cloud") else (),
+        writes=_writes(dice, seed) if has("cloud") else (),
         cloud=tuple(_windows(dice, WRITE_FAULTS, 0, 2, 20.0)) if has("cloud") else (),
         reads=tuple(_windows(dice, ("silent", "slow"), 1, 2, 15.0)) if has("reads") else (),
         sides=tuple(_sides(dice, families)),
@@ -156,6 +160,15 @@ def _windows(dice: random.Random, kinds: tuple[str, ...], least: int, most: int,
         begins = dice.choice((0.0, dice.uniform(0, 1.5), dice.uniform(0, 25)))
         found.append(Window(dice.choice(kinds), round(begins, 3), round(begins + dice.uniform(0.1, longest), 3)))
     return found
+
+
+def _writes(dice: random.Random, seed: int) -> tuple[str, ...]:
+    writes = [_write_fault(dice) for _ in range(dice.randint(1, 8))]
+    # Dice of their own: a seed that once found something stays the run that it was in all else.
+    strays = random.Random(seed + 1_000_003)
+    if strays.random() < 0.4:
+        writes[strays.randrange(len(writes))] = f"{strays.choice(STRAYS)}:{strays.uniform(0.05, 8.0):.3f}"
+    return tuple(writes)
 
 
 def _write_fault(dice: random.Random) -> str:

@@ -105,6 +105,44 @@ async def test_intent_and_outcome(database: Database, plan: Plan, switch: Operat
     assert list(rows) == ["refused", "not applied"]
 
 
+async def test_an_applied_write_of_which_nothing_more_is_known_leaves_a_question(
+    database: Database, plan: Plan, switch: Operation
+) -> None:
+    """Its worker died between the outcome and the record: the next one reads, and writes again only if it must."""
+    store = store_of(database, plan)
+    await store.claim(switch.id)
+    effect = await store.record_intent(switch.id, Weights(0, 100))
+    await store.record_outcome(effect, "applied", "BLUE 0, GREEN 100")
+    assert (await store.load(switch.id)).open_intent
+    at = await store.claim(switch.id)
+    await store.record(switch.id, Progress(state=State.OBSERVING, written_at=at))
+    assert not (await store.load(switch.id)).open_intent
+
+
+async def test_an_applied_write_that_the_target_does_not_show_was_not_applied(
+    database: Database, plan: Plan, switch: Operation
+) -> None:
+    store = store_of(database, plan)
+    await store.claim(switch.id)
+    await store.record_outcome(await store.record_intent(switch.id, Weights(0, 100)), "applied", "")
+    await store.resolve_intents(switch.id, "not applied")
+    loaded = await store.load(switch.id)
+    assert (loaded.open_intent, loaded.may_have_written) == (False, True), "it may still land"
+
+
+async def test_the_first_answer_to_a_write_stays(database: Database, plan: Plan, switch: Operation) -> None:
+    """A worker back from a freeze tells what it knows: its successor has read the target since."""
+    first, second = store_of(database, plan), store_of(database, plan, "w2")
+    await first.claim(switch.id)
+    effect = await first.record_intent(switch.id, Weights(0, 100))
+    await expire_lease(database)
+    await second.claim(switch.id)
+    await second.resolve_intents(switch.id, "applied")
+    await first.record_outcome(effect, "unknown", "no answer")
+    assert await database.read(lambda session: session.scalar(select(Effect.outcome))) == "applied"
+    assert await count_events(database, "traffic.write.failed") == 0
+
+
 async def test_the_first_moment_counts(database: Database, plan: Plan, switch: Operation) -> None:
     """A driver that took over must not move what was already measured."""
     store = store_of(database, plan)
