@@ -1,9 +1,10 @@
 """Plans in force, deployments, who sits where, checklists and sign-offs."""
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.tables.base import Base, BigKey, Json, Moment, Words
+from app.domain.plan_clock import PlanClock
 
 
 class PlanVersion(Base):
@@ -21,9 +22,17 @@ class PlanVersion(Base):
 
 class Deployment(Base):
     """One execution of one plan version. `state` is a domain.deployments.State; `attempt` grows with each new
-    try after a rollback or a reschedule; the row is locked by every command."""
+    try after a rollback or a reschedule; the row is locked by every command.
+
+    `clock_…` is the plan clock (domain.plan_clock): only a rehearsal's can ever be set."""
 
     __tablename__ = "deployment"
+    __table_args__ = (
+        CheckConstraint(
+            "mode <> 'live' OR (clock_speed = 1 AND clock_real IS NULL AND clock_plan IS NULL)", name="live_clock"
+        ),
+        CheckConstraint("clock_speed >= 1 AND (clock_real IS NULL) = (clock_plan IS NULL)", name="clock"),
+    )
 
     id: Mapped[BigKey]
     plan_version_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plan_version.id"))
@@ -48,6 +57,13 @@ class Deployment(Base):
     switched_at: Mapped[Moment | None]
     finished_at: Mapped[Moment | None]
     created_at: Mapped[Moment]
+    clock_speed: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
+    clock_real: Mapped[Moment | None]
+    clock_plan: Mapped[Moment | None]
+
+    @property
+    def plan_clock(self) -> PlanClock:
+        return PlanClock(self.clock_speed or 1, self.clock_real, self.clock_plan)
 
 
 class RosterSeat(Base):
