@@ -54,6 +54,8 @@ FEATURES = (
     "roster",
     "signoffs",
     "checklists",
+    "phases",
+    "steps",
     "traffic",
     "metrics",
     "triggers",

@@ -14,28 +14,40 @@ SPEEDS = (1, 10, 60)
 """How many plan seconds pass in a real one; what a rehearsal may choose."""
 FARTHEST = timedelta(days=366)
 """A single jump goes no farther: further than a year ahead is a mistake in typing."""
+MOST_TURNS = 200
+"""So often one clock can be set: every turn is kept, because a moment gone by is read by the turn of its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """From the real time `real` on, when the plan's time is `plan`, the clock runs `speed` times as fast."""
+
+    real: datetime
+    plan: datetime
+    speed: int
 
 
 @dataclass(frozen=True, slots=True)
 class PlanClock:
-    """At the real time `real` the plan's time was `plan`; since then it runs `speed` times as fast. Without the two
-    moments it never was set, and shows the real time."""
+    """How the clock was set, oldest turn first. One that never was shows the real time."""
 
-    speed: int = 1
-    real: datetime | None = None
-    plan: datetime | None = None
+    turns: tuple[Turn, ...] = ()
+
+    @property
+    def speed(self) -> int:
+        return self.turns[-1].speed if self.turns else 1
 
     @property
     def is_real(self) -> bool:
         """Whether plan time is real time, now and later."""
-        return self.speed == 1 and (self.plan is None or self.plan == self.real)
+        return self.speed == 1 and (not self.turns or self.turns[-1].plan == self.turns[-1].real)
 
-    def at(self, real_now: datetime) -> datetime:
-        """Plan time at a real time. A real time before the clock was last set gives the plan time it was set to: what
-        was shown once is never taken back."""
-        if self.real is None or self.plan is None:
-            return real_now
-        return self.plan + max(real_now - self.real, timedelta()) * self.speed
+    def at(self, real: datetime) -> datetime:
+        """Plan time at a real time, present or past: what the clock showed then. Never falls while `real` grows."""
+        for turn in reversed(self.turns):
+            if turn.real <= real:
+                return turn.plan + (real - turn.real) * turn.speed
+        return real
 
     def real_at(self, plan_moment: datetime, real_now: datetime) -> datetime:
         """The real time at which the clock will show `plan_moment`, if nobody sets it; `real_now` if it does already.
@@ -52,7 +64,8 @@ class Clocked(Protocol):
 
 
 def plan_now(deployment: Clocked, real_now: datetime) -> datetime:
-    """The plan's time of a deployment at a real time."""
+    """The plan's time of a deployment at a real time. Of a moment gone by, such as the switch, it says what the clock
+    showed then: minutes since the switch are `plan_now(d, now) - plan_now(d, d.switched_at)`."""
     return deployment.plan_clock.at(real_now)
 
 
@@ -61,7 +74,7 @@ def run_at(clock: PlanClock, speed: int, real_now: datetime) -> PlanClock:
     if speed not in SPEEDS:
         offered = ", ".join(f"×{each}" for each in SPEEDS)
         raise Rejected(f"The clock does not run at ×{speed}.", remedy=f"It runs at {offered}.", code="speed")
-    return PlanClock(speed, real_now, clock.at(real_now))
+    return _turned(clock, Turn(real_now, clock.at(real_now), speed))
 
 
 def jump_to(clock: PlanClock, moment: datetime, real_now: datetime) -> PlanClock:
@@ -76,4 +89,12 @@ def jump_to(clock: PlanClock, moment: datetime, real_now: datetime) -> PlanClock
         )
     if moment - now > FARTHEST:
         raise Rejected("That is more than a year ahead.", remedy="Choose a moment of this plan.", code="clock")
-    return PlanClock(clock.speed, real_now, moment)
+    return _turned(clock, Turn(real_now, moment, clock.speed))
+
+
+def _turned(clock: PlanClock, turn: Turn) -> PlanClock:
+    if len(clock.turns) >= MOST_TURNS:
+        raise Rejected(
+            f"This clock was set {MOST_TURNS} times already.", remedy="Start another rehearsal.", code="clock"
+        )
+    return PlanClock((*clock.turns, turn))

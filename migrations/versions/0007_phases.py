@@ -8,6 +8,7 @@ Revision: 0007, after 0006
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0007"
 down_revision = "0006"
@@ -18,17 +19,9 @@ MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    op.add_column("deployment", sa.Column("clock_speed", sa.Integer(), server_default="1", nullable=False))
-    op.add_column("deployment", sa.Column("clock_real", MOMENT))
-    op.add_column("deployment", sa.Column("clock_plan", MOMENT))
-    op.create_check_constraint(
-        op.f("ck_deployment_live_clock"),
-        "deployment",
-        "mode <> 'live' OR (clock_speed = 1 AND clock_real IS NULL AND clock_plan IS NULL)",
-    )
-    op.create_check_constraint(
-        op.f("ck_deployment_clock"), "deployment", "clock_speed >= 1 AND (clock_real IS NULL) = (clock_plan IS NULL)"
-    )
+    empty = sa.text("'[]'::jsonb")
+    op.add_column("deployment", sa.Column("clock", postgresql.JSONB(), server_default=empty, nullable=False))
+    op.create_check_constraint(op.f("ck_deployment_live_clock"), "deployment", "mode <> 'live' OR clock = '[]'::jsonb")
     op.create_table(
         "phase_run",
         sa.Column("deployment_id", sa.BigInteger(), nullable=False),
@@ -78,7 +71,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("step_run")
     op.drop_table("phase_run")
-    op.drop_constraint(op.f("ck_deployment_clock"), "deployment")
     op.drop_constraint(op.f("ck_deployment_live_clock"), "deployment")
-    for name in ("clock_plan", "clock_real", "clock_speed"):
-        op.drop_column("deployment", name)
+    op.drop_column("deployment", "clock")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import Rejected
-from app.domain.plan_clock import FARTHEST, SPEEDS, PlanClock, jump_to, plan_now, run_at
+from app.domain.plan_clock import FARTHEST, MOST_TURNS, SPEEDS, PlanClock, jump_to, plan_now, run_at
 
 NOW = datetime(2026, 3, 6, 18, 0, tzinfo=UTC)
 
@@ -63,12 +63,27 @@ presses = st.lists(
 @given(presses)
 def test_plan_time_never_goes_back_nor_falls_behind_the_real_one(pressed: list[tuple[float, object]]) -> None:
     clock, now, seen = PlanClock(), NOW, NOW
+    shown: list[tuple[datetime, datetime]] = []
     for wait, press in pressed:
         now += timedelta(seconds=wait)
         assert clock.at(now) >= seen
+        shown.append((now, clock.at(now)))
         if isinstance(press, tuple):
             clock = jump_to(clock, clock.at(now) + timedelta(seconds=press[1]), now)
         else:
             clock = run_at(clock, press, now)  # type: ignore[arg-type]
         seen = clock.at(now)
         assert seen >= now
+    # What it showed at a moment gone by stays so; at the very moment of a turn it shows what it was set to.
+    for real, plan in shown:
+        if all(turn.real != real for turn in clock.turns):
+            assert clock.at(real) == plan
+    assert [clock.at(real) for real, _ in shown] == sorted(clock.at(real) for real, _ in shown)
+
+
+def test_a_clock_is_set_only_so_often() -> None:
+    clock = PlanClock()
+    for _ in range(MOST_TURNS):
+        clock = run_at(clock, 10, NOW)
+    with pytest.raises(Rejected, match="200 times"):
+        run_at(clock, 1, NOW)
