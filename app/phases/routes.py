@@ -175,8 +175,9 @@ async def _page(
 ) -> Response:
     found = phase_of(scope.plan, key)
     view = await database(request).read(lambda s: queries_phase.phase_page(s, scope, found))
-    parts = {"phase": view.phase, "steps": view.steps, "after": view.after, "marks": view.marks}
-    return await page(request, scope, "phases/phase.html", current="phases", status=status, trouble=trouble, **parts)
+    return await page(
+        request, scope, "phases/phase.html", current="phases", status=status, trouble=trouble, **view.parts
+    )
 
 
 async def _fragment(

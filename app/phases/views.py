@@ -202,3 +202,8 @@ class PhasePage:
     steps: StepsView
     after: AfterView
     marks: MarksView
+
+    @property
+    def parts(self) -> dict[str, PhaseView | StepsView | AfterView | MarksView]:
+        """Each panel's view model under the name that its fragment reads it by."""
+        return {"phase": self.phase, "steps": self.steps, "after": self.after, "marks": self.marks}

@@ -1,6 +1,5 @@
 """The steps of a phase: two panels, and the presses on a step."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -10,11 +9,12 @@ from app.accounts.policy import may
 from app.domain.errors import Rejected
 from app.domain.steps import AFTER, Change
 from app.phases.queries import phase_of
+from app.phases.queries_phase import phase_page
 from app.steps import commands, queries_panels
 from app.steps.forms import StepForm
 from app.steps.views import Trouble
 from app.web.access import Scope, database
-from app.web.rendering import fragment, is_htmx
+from app.web.rendering import fragment, is_htmx, page
 
 router = APIRouter(prefix="/d/{deployment_id}/phases/{phase}/steps")
 
@@ -95,7 +95,10 @@ async def _change(request: Request, scope: Scope, phase: str, step: str, change:
             raise
         text = f"{error.reason} {error.remedy}".strip()
         trouble, status = Trouble(step, queries_panels.URLS[change], form.text, text), 422
-    draw: Callable[..., Awaitable[Response]] = _after if step.startswith(AFTER) else _steps
-    if is_htmx(request) or trouble is not None:
-        return await draw(request, scope, phase, trouble, status)
-    return RedirectResponse(f"/d/{scope.id}/phases/{phase}", status_code=303)
+    if is_htmx(request):
+        return await (_after if step.startswith(AFTER) else _steps)(request, scope, phase, trouble, status)
+    if trouble is None:
+        return RedirectResponse(f"/d/{scope.id}/phases/{phase}", status_code=303)
+    found = phase_of(scope.plan, phase)
+    view = await database(request).read(lambda s: phase_page(s, scope, found, trouble))
+    return await page(request, scope, "phases/phase.html", current="phases", status=status, trouble=None, **view.parts)
