@@ -250,7 +250,8 @@ def mirrored(kind: str, run: Run, course: Course) -> Change | None:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that must hold, with what was found in words. `key`: phase, checklist, target, deployment, steps."""
+    """Something that must hold, with what was found in words. `key`: phase, checklist, target, deployment, steps,
+    failed."""
 
     key: str
     is_met: bool
@@ -317,7 +318,7 @@ def entry(
 def exit_conditions(open_steps: Sequence[str], failed_steps: Sequence[str]) -> tuple[Condition, ...]:
     """What must hold before a phase is completed: every step done, or decided to go on without."""
     if failed_steps:
-        return (Condition("steps", False, f"Failed and not decided: {_some(failed_steps)}"),)
+        return (Condition("failed", False, f"Failed and not decided: {_some(failed_steps)}"),)
     if open_steps:
         return (Condition("steps", False, f"Steps still open: {_some(open_steps)}"),)
     return (Condition("steps", True, "Every step is done"),)

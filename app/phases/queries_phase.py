@@ -72,6 +72,7 @@ async def phase_view(session: AsyncSession, scope: Scope, phase: Phase) -> Phase
         plan_now=times.plan,
         versions=versions,
         checklist=_checklist(scope, phase),
+        is_by_course=phase.kind in BY_COURSE,
         links=_links(scope, phase),
         schedule_advice=phase.schedule.advice,
         ticks=RUNNING_EVERY_S if passes(deployment, states) else 0,

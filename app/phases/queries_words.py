@@ -127,6 +127,8 @@ def phase_words(
             return f"{name}: it can start", f"{lead} starts it."
         case State.RUNNING if all(condition.is_met for condition in exits):
             return f"{name}: every step is done, complete it", f"{over}{lead} completes it."
+        case State.RUNNING if exits[0].key == "failed":
+            return f"{name}: a step failed", f"{over}{exits[0].text}. {lead} decides: again, by hand, or hold."
         case State.RUNNING:
             return f"{name}: running", f"{over}{exits[0].text}."
         case State.ON_HOLD:

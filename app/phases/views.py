@@ -162,6 +162,8 @@ class PhaseView:
     versions: Mapping[str, int]
     checklist: tuple[str, str] | None = None
     """Title and address of the checklist that comes before it."""
+    is_by_course: bool = False
+    """It follows the deployment: what must hold is shown, and the sign-offs decide."""
     links: tuple[tuple[str, str], ...] = ()
     """Where a phase is run that follows the deployment's course: rows of (title, address)."""
     schedule_advice: str = ""

@@ -167,7 +167,7 @@ def _note(action: Action, step: Step) -> str:
     if action.kind == "task":
         return ""
     what = {"script": "the script", "canary": "the canary"}.get(action.kind, action.kind)
-    return f"Done by hand in place of {what}" if step.by_hand else f"By hand, in place of {what}, with what shows it"
+    return f"By hand in place of {what}" if step.by_hand else f"By hand for now, in place of {what}, with what shows it"
 
 
 def _traffic_card(scope: Scope, phase: Phase, action: Action, moved: Moved) -> StepCard:
@@ -195,7 +195,13 @@ def _line_card(
     mark, word = _MARKS[step.state]
     change = Change.TICK if step.state is State.OPEN else Change.UNDO
     is_open = may_do(scope, phase, None, change) and may_happen(phase, state, change, is_after=True)
-    moves = (_move(scope, phase, key, step, change, trouble, is_first=True, target="#after"),) if is_open else ()
+    moves: tuple[StepMove, ...] = ()
+    if is_open:
+        first = _move(scope, phase, key, step, change, trouble, is_first=True, target="#after")
+        moves = (first,)
+        if change is Change.TICK:
+            words = {"label": "What shows it", "key": "evidence", "fold": "With evidence…", "is_first": False}
+            moves = (replace(first, typed="", error=""), replace(first, **words))  # type: ignore[arg-type]
     return StepCard(
         key=key,
         title=text,
@@ -246,7 +252,7 @@ def _stop(scope: Scope, phase: Phase, title: str, version: int) -> StepMove:
 
 _MOVES: Mapping[Change, StepMove] = {
     Change.START: StepMove("start", "Start", "", 0, kind="primary"),
-    Change.TICK: StepMove("tick", "Done", "", 0, label="What shows it, if anything does"),
+    Change.TICK: StepMove("tick", "Done", "", 0, size="small"),
     Change.FINISH: StepMove(
         "finish", "It is done", "", 0, label="What shows it", hint="A link, a number, what you saw.", required=True,
         kind="primary",
@@ -256,5 +262,5 @@ _MOVES: Mapping[Change, StepMove] = {
     Change.BYPASS: StepMove(
         "bypass", "Take the manual path", "", 0, label="How it is done without this step", required=True
     ),
-    Change.UNDO: StepMove("undo", "Take it back", "", 0),
+    Change.UNDO: StepMove("undo", "Take it back", "", 0, kind="plain", size="small"),
 }  # fmt: skip

@@ -24,6 +24,9 @@ class StepMove:
     hint: str = ""
     required: bool = False
     kind: str = ""
+    size: str = ""
+    fold: str = ""
+    """The line that unfolds it; the button's words with an ellipsis where it is empty."""
     is_first: bool = False
     typed: str = ""
     error: str = ""

@@ -158,6 +158,8 @@ class GalleryMove:
     required: bool = False
     typed: str = ""
     target: str = ""
+    size: str = ""
+    fold: str = ""
 
 
 @dataclass(frozen=True, slots=True)

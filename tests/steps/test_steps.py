@@ -177,7 +177,7 @@ async def test_a_script_done_by_hand_says_so(
     await do(database, lead, "verify_github", Change.START)
     await do(database, lead, "verify_github", Change.FINISH, "exit status 0")
     card = (await database.read(lambda s: steps_view(s, lead, plan.phase("github")))).cards[1]
-    assert card.note == "Done by hand in place of the script"
+    assert card.note == "By hand in place of the script"
     assert "by hand" in (await log_of(database, deployment))[-1].text
 
 
