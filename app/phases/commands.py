@@ -18,7 +18,7 @@ from app.domain.plan_clock import plan_now
 from app.eventlog.log import Entry, Severity, append
 from app.phases.commands_rows import lock_row, payload_of, put, run_of
 from app.phases.forms import MoveForm, PhaseForm
-from app.phases.queries import entry_of, exit_of, leads, phase_of, states_of_phases
+from app.phases.queries import entry_of, exit_of, leads, phase_of, resume_of, states_of_phases
 from app.web.access import Forbidden, Scope
 from app.web.figures import day, hm
 
@@ -118,10 +118,11 @@ def _at(scope: Scope, form: PhaseForm) -> datetime | None:
 async def _conditions(
     session: AsyncSession, scope: Scope, deployment: Deployment, phase: Phase, change: Change, now: datetime
 ) -> None:
-    if change is Change.START:
+    if change in (Change.START, Change.RESUME):
         states = await states_of_phases(session, deployment, scope.plan)
-        found = await entry_of(session, deployment, scope.plan, phase, states, now)
-        demand(found, f"Phase {phase.number} cannot start yet.")
+        find = entry_of if change is Change.START else resume_of
+        found = await find(session, deployment, scope.plan, phase, states, now)
+        demand(found, f"Phase {phase.number} cannot {'start' if change is Change.START else 'go on'} yet.")
     elif change is Change.COMPLETE:
         demand(await exit_of(session, deployment, phase), f"Phase {phase.number} is not complete.")
 

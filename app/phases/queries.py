@@ -47,6 +47,14 @@ async def entry_of(
     )
 
 
+async def resume_of(
+    session: AsyncSession, deployment: Deployment, plan: Plan, phase: Phase, states: Mapping[str, State], now: datetime
+) -> tuple[Condition, ...]:
+    """What must hold before a phase on hold runs again: what came before it came before; its target may be taken."""
+    found = await entry_of(session, deployment, plan, phase, states, now)
+    return tuple(condition for condition in found if condition.key in ("deployment", "target"))
+
+
 async def exit_of(session: AsyncSession, deployment: Deployment, phase: Phase) -> tuple[Condition, ...]:
     return exit_conditions(*await unsettled(session, deployment, phase))
 

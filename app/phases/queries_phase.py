@@ -4,14 +4,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment
 from app.deployments.commands import database_now
-from app.domain.deployments import State as Course
 from app.domain.phases import BY_COURSE, Change, Condition, State, allowed
 from app.domain.plan import Phase
 from app.eventlog.log import versions_of
 from app.phases.commands import may_do
 from app.phases.commands_rows import rows_of
 from app.phases.commands_skip import may_skip
-from app.phases.queries import entry_of, exit_of, states_in
+from app.phases.queries import entry_of, exit_of, resume_of, states_in
 from app.phases.queries_day import RUNNING_EVERY_S, asked_of, passes
 from app.phases.queries_span import marks_of, span_of, times_of
 from app.phases.queries_words import lead_of, mark_of, phase_words
@@ -44,6 +43,8 @@ async def phase_view(session: AsyncSession, scope: Scope, phase: Phase) -> Phase
     exits: tuple[Condition, ...] = ()
     if state is State.PLANNED and phase.kind != "rollback":
         conditions = await entry_of(session, deployment, scope.plan, phase, states, times.now)
+    if state is State.ON_HOLD and phase.kind not in BY_COURSE:
+        conditions = await resume_of(session, deployment, scope.plan, phase, states, times.now)
     if state is State.RUNNING and phase.kind not in BY_COURSE:
         exits = await exit_of(session, deployment, phase)
     mark, word = mark_of(phase, state)
@@ -112,10 +113,12 @@ def _controls(
     exits: tuple[Condition, ...],
 ) -> tuple[Control, ...]:
     """What this person can do with the phase in this state; what is shut for now says why."""
-    if phase.kind in BY_COURSE or scope.deployment.state == Course.ABORTED:
+    if phase.kind in BY_COURSE:
         return ()
+    unmet = "; ".join(condition.text for condition in conditions if not condition.is_met)
     closed = {
-        "start": "; ".join(condition.text for condition in conditions if not condition.is_met),
+        "start": unmet,
+        "resume": unmet,
         "complete": "; ".join(condition.text for condition in exits if not condition.is_met),
     }
     found: list[Control] = []

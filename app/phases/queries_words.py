@@ -131,6 +131,8 @@ def phase_words(
             return f"{name}: a step failed", f"{over}{exits[0].text}. {lead} decides: again, by hand, or hold."
         case State.RUNNING:
             return f"{name}: running", f"{over}{exits[0].text}."
+        case State.ON_HOLD if unmet:
+            return f"{name}: on hold", f"{unmet[0].text}."
         case State.ON_HOLD:
             return f"{name}: on hold", f"{lead} resumes it, or whoever leads the day."
         case State.SKIPPED:

@@ -23,6 +23,7 @@ from app.phases.commands import change_phase
 from app.phases.commands_rows import rows_of
 from app.phases.commands_rows import run_of as run_from
 from app.phases.forms import MoveForm, PhaseForm
+from app.phases.queries_phase import phase_view
 from app.web.access import Forbidden, NotFound, Scope
 from tests.phases.ready import checklist_done, log_of, press, run_of, running
 
@@ -117,6 +118,21 @@ async def test_hold_resume_reschedule_and_abort_with_their_reasons(
     row = await run_of(database, deployment, "github")
     assert (row.state, row.reason) == (State.ABORTED, "Not today")
     await the_log_tells_the_rows(database, deployment, plan)
+
+
+async def test_a_phase_on_hold_goes_on_only_while_its_deployment_and_its_target_let_it(
+    database: Database, deployment: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    lead, manager = await scope_of(deployment, "devops_lead"), await scope_of(deployment, "project_manager")
+    await running(database, deployment, plan, lead)
+    await press(database, lead, "github", Change.HOLD, reason="GitHub is down")
+    await database.run(lambda s: deployments.abort(s, manager, "not this week"))
+    view = await database.read(lambda s: phase_view(s, lead, plan.phase("github")))
+    closed = {control.key: control.closed for control in view.controls}
+    assert closed["resume"] == "The deployment was aborted"
+    with pytest.raises(Rejected, match=r"Phase 2 cannot go on yet\. The deployment was aborted"):
+        await press(database, lead, "github", Change.RESUME)
+    await press(database, manager, "github", Change.ABORT, reason="The deployment was aborted")
 
 
 async def test_only_who_leads_it_or_the_day_moves_a_phase(
