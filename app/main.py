@@ -55,6 +55,8 @@ FEATURES = (
     "roster",
     "signoffs",
     "checklists",
+    "phases",
+    "steps",
     "traffic",
     "metrics",
     "triggers",

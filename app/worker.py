@@ -31,6 +31,7 @@ from app.jobs.queue import ROLLBACK_QUEUE, TRAFFIC_QUEUE, make_app
 from app.jobs.wake import listen_for_jobs
 from app.logs import configure_logs
 from app.metrics.tasks import collect
+from app.phases.commands_skip import lapse
 from app.ports.probe import Prober
 from app.providers.capsule_file import capsule_key
 from app.providers.clock import SystemClock
@@ -194,6 +195,7 @@ class Worker:
             plans = {number: await plan_by_hash(session, digest) for number, digest in versions.all()}
             await expire_gates(session, plans)
             await expire_votes(session, plans)
+            await lapse(session, plans)
 
         await self._repeat(GATES_EVERY_S, lambda: self.database.run(keep))
 

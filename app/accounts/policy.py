@@ -1,6 +1,7 @@
 """The whole capability × action table: what each route needs. Deny by default.
 
-Capabilities come from the plan's positions (and `sign_off` from its questions, `administer` from the account).
+Capabilities come from the plan's positions (and `sign_off` from its questions, `lead` and `work` from its phases,
+`administer` from the account).
 `may(name)` guards a route under /d/{deployment_id}, `signed_in(name)` one outside, `token_may(name)` one of the JSON
 API, `anybody(name)` a public one.
 One generated test tries every route as every position and as nobody.
@@ -41,6 +42,20 @@ _TABLE = (
     Action("signoffs.withdraw", ("sign_off",)),
     Action("checklists.view", ("observe",)),
     Action("checklists.tick", ("check",)),
+    Action("phases.view", ("observe",), token="read"),
+    # Whoever leads a phase runs it; the command asks for `lead:<phase>`, so that nobody runs another's.
+    Action("phases.start", ("lead", "proceed")),
+    Action("phases.complete", ("lead", "proceed")),
+    Action("phases.hold", ("lead", "hold")),
+    Action("phases.resume", ("lead", "hold")),
+    Action("phases.reschedule", ("lead", "hold")),
+    Action("phases.abort", ("hold",), step_up=True),
+    # One asks, another of another position agrees.
+    Action("phases.skip", ("lead", "proceed", "hold")),
+    # Rehearsals only: the plan clock.
+    Action("phases.clock", ("administer", "lead", "proceed")),
+    Action("steps.work", ("work",)),
+    Action("steps.decide", ("lead", "proceed")),
     Action("traffic.view", ("observe",), token="read"),
     Action("traffic.switch", ("switch",), step_up=True),
     Action("traffic.rollback", ("rollback",), grant=True, token="rollback"),

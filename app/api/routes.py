@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.policy import anybody, token_may
-from app.api import commands_alerts, queries, queries_signoffs
+from app.api import commands_alerts, queries, queries_phases, queries_signoffs
 from app.api.forms import ReadingsIn, RollbackIn
 from app.api.forms_alerts import AlertIn, AlertmanagerIn, SnsIn
 from app.api.views import (
@@ -17,6 +17,7 @@ from app.api.views import (
     DeploymentOut,
     DeploymentsOut,
     OperationOut,
+    PhasesOut,
     ProblemOut,
     SignoffsOut,
     StoredOut,
@@ -64,6 +65,19 @@ async def read_deployment(request: Request, deployment_id: int) -> DeploymentOut
 
     async def query(session: AsyncSession) -> DeploymentOut:
         return queries.deployment_out(*await queries.found(session, deployment_id))
+
+    return await database(request).read(query)
+
+
+@router.get("/deployments/{deployment_id}/phases", tags=["phases"])
+async def read_phases(
+    request: Request, deployment_id: int, machine: Annotated[Machine, Depends(token_may("phases.view"))]
+) -> PhasesOut:
+    """The day's phases with their steps, planned and actual. Scope `read`. Nothing under this address moves one."""
+
+    async def query(session: AsyncSession) -> PhasesOut:
+        deployment, version = await queries.found(session, deployment_id)
+        return await queries_phases.phases(session, deployment, version, machine.now)
 
     return await database(request).read(query)
 

@@ -64,6 +64,54 @@ class DeploymentsOut(Answer):
     next_before: int | None
 
 
+class StepOut(Answer):
+    """A step of a phase. Times are real; `by_hand` says that a person did what the plan has a machine for."""
+
+    key: str
+    title: str
+    kind: Literal["script", "task", "switch", "rollback", "canary"]
+    state: Literal["open", "running", "done", "failed", "skipped"]
+    by_hand: bool
+    by: str = Field(description="Who changed it last; empty while nobody has")
+    evidence: str = Field(description="What shows it, what happened, or why it goes on without it")
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class PhaseOut(Answer):
+    """A phase of the day. `planned_at`, `started_at` and `finished_at` are plan time: see `clock`."""
+
+    key: str
+    number: str = Field(description="As people call it: 4, 4B")
+    title: str
+    kind: Literal["steps", "canary", "blue_green", "rollback", "monitoring", "decommission"]
+    state: Literal["planned", "running", "on_hold", "completed", "skipped", "aborted"]
+    state_since: datetime = Field(description="Real time")
+    reason: str = Field(description="Why it is on hold, skipped or aborted")
+    changed_by: str
+    lead: list[str] = Field(description="Keys of the positions that lead it")
+    planned_at: datetime | None
+    duration_s: float
+    started_at: datetime | None
+    finished_at: datetime | None
+    steps: list[StepOut]
+
+
+class ClockOut(Answer):
+    """The plan's clock: the real one in live mode; a rehearsal may run it faster and set it ahead."""
+
+    plan_now: datetime
+    speed: int
+
+
+class PhasesOut(Answer):
+    """The phases in the order of the plan."""
+
+    items: list[PhaseOut]
+    clock: ClockOut
+    at: datetime
+
+
 class DifferenceOut(Answer):
     """A part of what the vote was given for, then and now; an empty text means that it was not there."""
 

@@ -17,6 +17,7 @@ from app.domain.errors import Rejected
 from app.domain.plan import Plan, plan_hash
 from app.domain.signoffs import Binding, GateVerdict
 from app.eventlog.log import SYSTEM, Actor, Entry, append, touch
+from app.phases.commands_rows import follow_course, make_rows, replan
 from app.signoffs.queries import gate_of
 from app.traffic.queries_readiness import light_of
 from app.web.access import Scope, capabilities_of
@@ -73,13 +74,20 @@ async def apply(
         deployment.gate_opened_at = now
     if change in (*course.NEW_ATTEMPT_CHANGES, Change.HOLD, Change.EXPIRE):
         await disarm(session, deployment, now)
+    phases = await follow_course(session, deployment, State(before), by=actor.name, now=now)
     entry = Entry(
         kind=change.value,
         text=text,
-        topics=("deployment", "signoffs", "checklists", "traffic"),
+        topics=("deployment", "signoffs", "checklists", "traffic", *(("phases",) if phases else ())),
         cause=cause or reason,
         severity="crit" if severity == "crit" else "warn" if severity == "warn" else "normal",
-        payload={"from": before, "to": deployment.state, "attempt": deployment.attempt, **(payload or {})},
+        payload={
+            "from": before,
+            "to": deployment.state,
+            "attempt": deployment.attempt,
+            **({"phases": phases} if phases else {}),
+            **(payload or {}),
+        },
     )
     await append(session, deployment.id, entry, actor)
 
@@ -126,8 +134,10 @@ async def create(
     await session.execute(
         insert(TargetState).values(target=deployment.target, epoch=0).on_conflict_do_nothing(index_elements=["target"])
     )
+    planned = await make_rows(session, deployment, plan)
     text = f"{plan.title} {deployment.blue_version} → {deployment.green_version} created, plan {version.hash[:8]}"
-    entry = Entry("deployment.created", text, ("deployment", "team"), payload={"plan": version.hash, "mode": mode})
+    payload = {"plan": version.hash, "mode": mode, "planned": {k: at.isoformat() for k, at in planned.items() if at}}
+    entry = Entry("deployment.created", text, ("deployment", "team"), payload=payload)
     await append(session, deployment.id, entry, actor)
     return deployment
 
@@ -301,6 +311,8 @@ async def reschedule(session: AsyncSession, scope: Scope, planned_at: datetime, 
         raise Rejected(
             "The new start is in the past.", remedy="Choose a time that is still to come.", code="planned_at"
         )
+    course.follow(course_of(deployment), Change.RESCHEDULE, reason=reason, planned_at=planned_at)
+    planned = await replan(session, deployment, scope.plan, planned_at)
     text = f"{scope.seat_title} rescheduled the start: {reason.strip()}"
     await apply(
         session,
@@ -311,7 +323,7 @@ async def reschedule(session: AsyncSession, scope: Scope, planned_at: datetime, 
         reason=reason,
         planned_at=planned_at,
         severity="warn",
-        payload={"planned_at": planned_at.isoformat()},
+        payload={"planned_at": planned_at.isoformat(), "planned": planned},
     )
 
 

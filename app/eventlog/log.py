@@ -21,7 +21,7 @@ INSTALLATION = 0
 CHANNEL = "gonogo"
 GENESIS = bytes(32)
 
-Topic = Literal["deployment", "signoffs", "checklists", "traffic", "metrics", "timeline", "team", "triggers"]
+Topic = Literal["deployment", "signoffs", "checklists", "traffic", "metrics", "timeline", "team", "triggers", "phases"]
 Severity = Literal["normal", "warn", "crit"]
 
 

@@ -1,6 +1,7 @@
 """Reads of a home page: the facts of "what to do now", and the views of its panels."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,6 +23,7 @@ from app.overview.queries_layout import Layout, duty_time, layout_of
 from app.overview.queries_now import now_for
 from app.overview.queries_now_words import own_line
 from app.overview.views import Goal, HomeView, Move, NowFacts, NowPanel, OperationNow
+from app.phases.queries_waiting import waiting_for
 from app.signoffs.queries_board import Ground, gate_view, ground_of, votes_view
 from app.web.access import Scope
 from app.web.mission import HealthView
@@ -35,6 +37,7 @@ PAGES: Mapping[Goal, str] = {
     "plan": "/plan",
     "proceed": "/proceed",
     "arm": "/arm",
+    "phase": "/phases",
 }
 """Where a move leads, below /d/{id}."""
 
@@ -44,7 +47,8 @@ async def facts_of(session: AsyncSession, ground: Ground) -> NowFacts:
     found = await machine_facts(session, ground.deployment, ground.scope.plan, ground.now)
     operation = await newest_operation(session, ground.deployment)
     readings = await latest(session, ground.deployment, ground.scope.plan, ground.now)
-    return _facts(ground, found, operation, tuple(readings.values()))
+    waiting = await waiting_for(session, ground.scope, ground.deployment, ground.now)
+    return replace(_facts(ground, found, operation, tuple(readings.values())), waiting=waiting)
 
 
 def _facts(ground: Ground, found: Facts, operation: Operation | None, readings: tuple[ReadingNow, ...]) -> NowFacts:
@@ -142,7 +146,9 @@ def _now_panel(ground: Ground, facts: NowFacts, layout: Layout) -> NowPanel:
     view = now_for(facts)
     line = own_line(facts)
     row = f"vote-{line.question.key}" if line is not None else "votes"
-    moves = tuple(Move(move.title, move.goal, url_of(scope.id, move.goal, layout, row)) for move in view.moves)
+    moves = tuple(
+        Move(move.title, move.goal, move.url or url_of(scope.id, move.goal, layout, row)) for move in view.moves
+    )
     must_step_up = not scope.viewer.is_stepped_up and any(move.is_posted for move in moves)
     return NowPanel(
         url=f"/d/{scope.id}/home/_now",

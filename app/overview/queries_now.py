@@ -25,10 +25,12 @@ from app.overview.queries_now_words import (
     state_words,
     tidy,
     titles,
+    waiting_words,
     words_of,
 )
-from app.overview.views import Goal, Move, NowFacts, NowView
+from app.overview.views import Goal, Move, NowFacts, NowView, Tone
 
+WITH_TIME_FOR_PHASES = (State.PREPARING, State.ON_HOLD, State.ROLLED_BACK, State.COMPLETED)
 WITH_TRAFFIC_ON_GREEN = (State.SWITCHING, State.SWITCHED, State.COMPLETED)
 
 Rule = Callable[[NowFacts], NowView | None]
@@ -123,6 +125,20 @@ def _lead_holds(facts: NowFacts) -> NowView | None:
     if line is not None and line.state is not VoteState.GO:
         moves.append(_move("Vote now", "vote"))
     return NowView(f"Hold: {tally(facts.gate)}", tidy(text), tuple(moves), "warn")
+
+
+def _own_phase(facts: NowFacts) -> NowView | None:
+    """What a running phase waits for comes before what is prepared for a later one; not while traffic is about to
+    move, and who leads the day sees to a hold or a rollback first."""
+    waiting = facts.waiting
+    if waiting is None or facts.state not in WITH_TIME_FOR_PHASES:
+        return None
+    is_lead = role_of(facts.rights) is Role.LEAD
+    if is_lead and facts.state in (State.ON_HOLD, State.ROLLED_BACK):
+        return None
+    headline, text, move = waiting_words(waiting)
+    tone: Tone = "warn" if waiting.what in ("asked", "failed") else "calm"
+    return NowView(headline, tidy(text), (Move(move, "phase", waiting.url),), tone)
 
 
 def _own_items(facts: NowFacts) -> NowView | None:
@@ -221,6 +237,7 @@ _RULES: tuple[Rule, ...] = (
     _own_no_go,
     _own_failed_item,
     _lead_holds,
+    _own_phase,
     _own_items,
     _own_vote,
     _gate_open,

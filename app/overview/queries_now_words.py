@@ -12,6 +12,7 @@ from app.domain.signoff_words import in_sentence, listed, number_word, tally
 from app.domain.signoffs import GateVerdict, VoteLine, VoteState
 from app.overview.queries_layout import Stage, stage_of
 from app.overview.views import NowFacts
+from app.phases.queries_waiting import Waiting
 from app.web.figures import age
 
 REASON_LIMIT = 160
@@ -177,3 +178,22 @@ def first_upper(text: str) -> str:
 def tidy(text: str) -> str:
     """Without the gaps that empty words leave; no-break spaces stay."""
     return " ".join(part for part in text.split(" ") if part)
+
+
+def waiting_words(waiting: Waiting) -> tuple[str, str, str]:
+    """Headline, advice and move for what of a phase waits for this person."""
+    number = waiting.number
+    where = f"Phase {number}, {in_sentence(waiting.phase)}."
+    title = short(waiting.title)
+    match waiting.what:
+        case "asked":
+            text = f"{title}. Without you the phase stays."
+            return f"Somebody asks to skip phase {number}: agree or not", text, f"Look at phase {number}"
+        case "failed":
+            return f"Decide in phase {number}: “{title}” failed", f"{where} {waiting.note}", f"Decide in phase {number}"
+        case "running":
+            return f"You are at it: {in_sentence(title)}", f"{where} Say what shows it when it is done.", "To your step"
+        case "complete":
+            return f"Complete phase {number}: every step is done", where, f"Complete phase {number}"
+        case "open":
+            return f"Your step in phase {number}: {in_sentence(title)}", where, "To your step"

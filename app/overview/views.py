@@ -13,6 +13,7 @@ from app.domain.plan import Plan
 from app.domain.plan_parts import Channel, Contact
 from app.domain.signoffs import Gate
 from app.metrics.views import MetricsPanel
+from app.phases.queries_waiting import Waiting
 from app.roster.views import SeatRow
 from app.signoffs.views import GateView, VotesView
 from app.timeline.views import Line
@@ -20,7 +21,7 @@ from app.traffic.views import CriteriaView, StripView
 from app.web.mission import HealthView, TrafficView
 
 Tone = Literal["calm", "warn", "crit"]
-Goal = Literal["vote", "checklist", "gate", "switch", "wall", "timeline", "plan", "list", "proceed", "arm"]
+Goal = Literal["vote", "checklist", "gate", "switch", "wall", "timeline", "plan", "list", "proceed", "arm", "phase"]
 """Where a move leads. `proceed` and `arm` are pressed right there; the others are links."""
 
 NORMAL = HealthView("ok", "Normal")
@@ -69,6 +70,8 @@ class NowFacts:
     reason: str = ""
     held_by: str = ""
     switched_at: datetime | None = None
+    waiting: Waiting | None = None
+    """What of the day's phases waits for this person."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,14 @@ HERE = timedelta(seconds=60)
 """Who asked for nothing for longer is away."""
 
 _PAGES = {"board": "Go/no-go", "switch": "Switch", "wall": "Wall", "metrics": "Metrics", "timeline": "Timeline"}
-_PAGES |= {"checklists": "Checklists", "plan": "Plan", "range": "Range", "home": "Home", "roster": "Roster"}
+_PAGES |= {
+    "checklists": "Checklists",
+    "plan": "Plan",
+    "range": "Range",
+    "home": "Home",
+    "roster": "Roster",
+    "phases": "Phases",
+}
 
 
 async def roster_of(session: AsyncSession, deployment_id: int) -> Roster:

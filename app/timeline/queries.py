@@ -18,7 +18,7 @@ from app.web.access import Scope
 from app.web.figures import MINUS, day, took
 
 PAGE = 100
-DECISIONS = ("deployment", "signoffs", "checklists", "decisions")
+DECISIONS = ("deployment", "signoffs", "checklists", "decisions", "phases")
 MEASURED = ("metrics", "triggers")
 _PILLS: tuple[tuple[Show, str, str], ...] = (
     ("all", "All", ""),
@@ -31,6 +31,8 @@ _PILLS: tuple[tuple[Show, str, str], ...] = (
 _ICONS = {
     "signoffs": "board",
     "checklists": "list",
+    "phases": "clock",
+    "steps": "list",
     "traffic": "traffic",
     "metrics": "wall",
     "triggers": "wall",

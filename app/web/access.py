@@ -170,7 +170,8 @@ async def plan_by_hash(session: AsyncSession, digest: str) -> Plan:
 
 def capabilities_of(plan: Plan, positions: frozenset[str], *, is_admin: bool) -> frozenset[str]:
     """The rights of somebody on these seats: those the plan names, one `sign_off:<question>` for each question of
-    theirs, and `sign_off` if there is any. An administrator administers and observes, and nothing else by that."""
+    theirs, and `sign_off` if there is any; likewise `lead:<phase>` and `lead` for what they lead, and `work` if a step
+    or what comes after a phase is theirs. An administrator administers and observes, and nothing else by that."""
     found: set[str] = set()
     for position in plan.positions:
         if position.key in positions:
@@ -180,6 +181,10 @@ def capabilities_of(plan: Plan, positions: frozenset[str], *, is_admin: bool) ->
         for question in phase.signoffs.questions if phase.signoffs else ():
             if question.position in positions:
                 found.update(("sign_off", f"sign_off:{question.key}"))
+        if positions.intersection(phase.lead):
+            found.update(("lead", f"lead:{phase.key}", "work"))
+        if any(action.position in positions for action in phase.actions):
+            found.add("work")
     if is_admin:
         found.update(("administer", "observe"))
     return frozenset(found)

@@ -19,6 +19,7 @@ MissionBuilder = Callable[[Scope], Awaitable[MissionView]]
 
 _TABS = (
     ("home", "Home", "", "home", True),
+    ("phases", "Phases", "/phases", "clock", False),
     ("board", "Go/no-go", "/board", "board", True),
     ("switch", "Switch", "/switch", "switch", False),
     ("wall", "Wall", "/wall", "wall", True),

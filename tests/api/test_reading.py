@@ -57,6 +57,20 @@ async def test_signoffs_say_what_is_missing(web: Any, machine: Any, plan: Plan) 
     assert {question["vote"] for question in found["questions"]} == {None}
 
 
+async def test_phases_say_what_is_planned_and_how_far_each_step_is(web: Any, machine: Any, plan: Plan) -> None:
+    client = await machine("read")
+    found = (await client.get(f"/deployments/{web.deployment.id}/phases")).json()
+    assert [item["key"] for item in found["items"]] == [phase.key for phase in plan.phases]
+    github = found["items"][0]
+    assert (github["number"], github["state"], github["started_at"]) == ("2", "planned", None)
+    assert [step["state"] for step in github["steps"]] == ["open"] * 7
+    assert datetime.fromisoformat(github["planned_at"]).utcoffset() is not None
+    assert found["clock"] == {"plan_now": found["at"], "speed": 1}
+    rollback = next(item for item in found["items"] if item["key"] == "rollback")
+    assert rollback["planned_at"] is None
+    assert (await client.post(f"/deployments/{web.deployment.id}/phases/github/start")).status_code == 404
+
+
 async def test_traffic_says_what_is_set_what_was_seen_and_what_runs(web: Any, machine: Any) -> None:
     await web.database.run(lambda s: _move(s, web.deployment.id))
     client = await machine("read")

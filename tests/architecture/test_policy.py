@@ -17,7 +17,8 @@ from starlette.routing import Mount
 
 from app.accounts.policy import ACTIONS
 from app.db.tables import Base, Person, RollbackGrant, WebSession
-from app.domain.plan import Plan
+from app.domain.plan import Action as Step
+from app.domain.plan import Phase, Plan
 from app.main import FEATURES, core
 from app.web.access import Action
 
@@ -44,6 +45,7 @@ SIGN_OFF = {"project_manager", "devops_lead", "backend_lead", "security_officer"
 SWITCH = {"devops_lead", "devops_1"}
 NOTE = EVERYBODY - {"executive", "admin"}
 LEAD = {"project_manager"}
+PHASE_LEADS = {"devops_lead", "backend_lead", "security_officer", "operations"}
 WHO: dict[str, set[str] | frozenset[str]] = {
     "accounts.sign_out": EVERYBODY | {STRANGER},
     "accounts.step_up": EVERYBODY | {STRANGER},
@@ -70,6 +72,17 @@ WHO: dict[str, set[str] | frozenset[str]] = {
     "signoffs.withdraw": SIGN_OFF,
     "checklists.view": EVERYBODY,
     "checklists.tick": NOTE - {"security_officer", "backend_1"},
+    "phases.view": EVERYBODY,
+    "phases.start": PHASE_LEADS | LEAD,
+    "phases.complete": PHASE_LEADS | LEAD,
+    "phases.hold": PHASE_LEADS | LEAD,
+    "phases.resume": PHASE_LEADS | LEAD,
+    "phases.reschedule": PHASE_LEADS | LEAD,
+    "phases.abort": LEAD,
+    "phases.skip": PHASE_LEADS | LEAD,
+    "phases.clock": PHASE_LEADS | LEAD | {"admin"},
+    "steps.work": NOTE,
+    "steps.decide": PHASE_LEADS | LEAD,
     "traffic.view": EVERYBODY,
     "traffic.switch": SWITCH,
     "traffic.rollback": SWITCH | LEAD,
@@ -103,11 +116,25 @@ class Door:
     def is_api(self) -> bool:
         return self.path.startswith("/api/")
 
-    def url(self, web: Any, plan: Plan) -> str:
+    def url(self, web: Any, plan: Plan, who: str = "") -> str:
         item = plan.checklists[0].items[0]
         values = {"checklist": plan.checklists[0].key, "item": item.key, "group": "green"}
         values |= {"trigger": plan.triggers[0].key, "hook": "pager"}
+        phase, step = own_work(plan, who, self.action.name)
+        values |= {"phase": phase.key, "step": step.key}
         return self.path.format(deployment_id=web.deployment.id, person_id=1, token_id=1, **values)
+
+
+def own_work(plan: Plan, who: str, action: str) -> tuple[Phase, Step]:
+    """A phase that this person leads and a step in it, or for work on steps one of their own: beyond the table, a
+    command asks whose phase and whose step it is (tests/phases, tests/steps)."""
+    position = who.removesuffix("_1")
+    for phase in plan.phases:
+        for step in phase.actions:
+            is_own = step.position == position if action == "steps.work" else position in phase.lead
+            if is_own:
+                return phase, step
+    return plan.phases[0], plan.phases[0].actions[0]
 
 
 def routes_of(router: Any) -> Iterator[APIRoute]:
@@ -170,6 +197,9 @@ def test_the_table_written_out_is_the_table_in_force(plan: Plan) -> None:
     for position in plan.positions:
         login = position.key if position.seats == 1 else f"{position.key}_1"
         held[login] = {*position.capabilities, "observe"} | ({"sign_off"} if position.key in asked else set())
+        leads = any(position.key in phase.lead for phase in plan.phases)
+        owns = any(position.key == action.position for phase in plan.phases for action in phase.actions)
+        held[login] |= ({"lead"} if leads else set()) | ({"work"} if leads or owns else set())
     assert set(held) == EVERYBODY
     for name, action in ACTIONS.items():
         if action.any_of and name != "metrics.post":
@@ -190,8 +220,10 @@ async def digest(web: Any) -> dict[str, str]:
     return result
 
 
-async def ask(web: Any, client: httpx.AsyncClient, door: Door, plan: Plan, **more: Any) -> httpx.Response:
-    url = door.url(web, plan)
+async def ask(
+    web: Any, client: httpx.AsyncClient, door: Door, plan: Plan, who: str = "", **more: Any
+) -> httpx.Response:
+    url = door.url(web, plan, who)
     if door.path.endswith("/live"):
         return await ask_stream(web, client, url)
     data = {} if door.method != "GET" and not door.is_api else None
@@ -287,7 +319,7 @@ async def test_who_may_is_let_in(web: Any, plan: Plan, feature: str) -> None:
         if door.action.public or door.is_api:
             continue
         for who in sorted(allowed(door)):
-            answer = await ask(web, await web.client_as(who), door, plan)
+            answer = await ask(web, await web.client_as(who), door, plan, who)
             what = f"{door.method} {door.path} as {who}: {answer.status_code}"
             assert answer.status_code not in (401, 403, 500), what
             assert not answer.headers.get("location", "").startswith("/sign-in?"), what

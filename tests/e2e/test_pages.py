@@ -21,6 +21,8 @@ POSITIONS = (
     "Executive",
 )
 OF_THE_DEPLOYMENT = (
+    "/phases",
+    "/phases/github",
     "/board",
     "/switch",
     "/wall",

@@ -6,6 +6,7 @@ from app.db.tables.break_glass import BreakGlass, BreakGlassLine, WorkerCapsule
 from app.db.tables.deployments import ChecklistState, Deployment, PlanVersion, RosterSeat, Signoff
 from app.db.tables.eventlog import Event, EventChain, TopicVersion
 from app.db.tables.metrics import Reading
+from app.db.tables.phases import PhaseRun, StepRun
 from app.db.tables.traffic import Effect, Operation, OperationCheck, ProbeSummary, RollbackGrant, TargetState
 from app.db.tables.triggers import Alert, AlertDelivery, TriggerCheck, TriggerState
 from app.db.tables.workers import WorkerLease
@@ -26,12 +27,14 @@ __all__ = [
     "Operation",
     "OperationCheck",
     "Person",
+    "PhaseRun",
     "PlanVersion",
     "ProbeSummary",
     "Reading",
     "RollbackGrant",
     "RosterSeat",
     "Signoff",
+    "StepRun",
     "TargetState",
     "TopicVersion",
     "TriggerCheck",

@@ -1,9 +1,13 @@
 """Plans in force, deployments, who sits where, checklists and sign-offs."""
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.tables.base import Base, BigKey, Json, Moment, Words
+from app.domain.plan_clock import PlanClock, Turn
 
 
 class PlanVersion(Base):
@@ -21,9 +25,15 @@ class PlanVersion(Base):
 
 class Deployment(Base):
     """One execution of one plan version. `state` is a domain.deployments.State; `attempt` grows with each new
-    try after a rollback or a reschedule; the row is locked by every command."""
+    try after a rollback or a reschedule; the row is locked by every command.
+
+    `clock` holds the turns of its plan clock (domain.plan_clock) as [real, plan, speed]: only a rehearsal has any."""
 
     __tablename__ = "deployment"
+    __table_args__ = (
+        # Nothing sets the clock of a live deployment, not even by hand in the database.
+        CheckConstraint("mode <> 'live' OR clock = '[]'::jsonb", name="live_clock"),
+    )
 
     id: Mapped[BigKey]
     plan_version_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plan_version.id"))
@@ -48,6 +58,15 @@ class Deployment(Base):
     switched_at: Mapped[Moment | None]
     finished_at: Mapped[Moment | None]
     created_at: Mapped[Moment]
+    clock: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'::jsonb"))
+
+    @property
+    def plan_clock(self) -> PlanClock:
+        turns = self.clock or ()  # a row that is not flushed yet has none
+        return PlanClock(tuple(Turn(datetime.fromisoformat(r), datetime.fromisoformat(p), s) for r, p, s in turns))
+
+    def set_plan_clock(self, clock: PlanClock) -> None:
+        self.clock = [[turn.real.isoformat(), turn.plan.isoformat(), turn.speed] for turn in clock.turns]
 
 
 class RosterSeat(Base):

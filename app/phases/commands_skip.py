@@ -1,0 +1,131 @@
+"""Skipping a phase takes two people of two positions. A wish that nobody agrees to lapses, and the phase stays."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.tables import Deployment, PhaseRun
+from app.deployments.commands import database_now, lock
+from app.domain.errors import Rejected
+from app.domain.phases import SKIP_STANDS_FOR, Change, Happened, decide, evolve
+from app.domain.plan import Phase, Plan
+from app.domain.plan_clock import plan_now
+from app.eventlog.log import SYSTEM, Entry, append
+from app.phases.commands import refuse_by_course, refuse_stale
+from app.phases.commands_rows import lock_row, payload_of, put, run_of
+from app.phases.forms import PhaseForm
+from app.phases.queries import leads, phase_of
+from app.web.access import Forbidden, Scope
+
+
+def may_skip(scope: Scope, phase: Phase) -> bool:
+    return leads(scope, phase) or scope.may("proceed") or scope.may("hold")
+
+
+def is_asked(row: PhaseRun, now: datetime) -> bool:
+    """Whether a wish stands that somebody else can agree to."""
+    return row.skip_asked_at is not None and now - row.skip_asked_at < SKIP_STANDS_FOR
+
+
+def same_hand(row: PhaseRun, scope: Scope) -> str:
+    """Why this person cannot be the second one; empty if they can."""
+    if row.skip_asked_person == scope.viewer.person_id:
+        return "You asked to skip it yourself."
+    if not scope.positions - {row.skip_asked_position}:
+        return f"{row.skip_asked_by} asked, and has your position."
+    return ""
+
+
+async def ask(session: AsyncSession, scope: Scope, key: str, form: PhaseForm) -> None:
+    """The first person's wish, with the reason. Raises Rejected where another's stands already."""
+    deployment, row, now = await _locked(session, scope, key)
+    phase = phase_of(scope.plan, key)
+    if is_asked(row, now):
+        if row.skip_asked_person == scope.viewer.person_id:
+            return
+        raise Rejected(
+            f"{row.skip_asked_by} asked to skip it already. Nothing was recorded.",
+            remedy="Agree to it, or let it lapse.",
+            conflict=True,
+            code="asked",
+        )
+    happened = decide(run_of(row), Happened(Change.SKIP, now, plan_now(deployment, now), scope.who, form.reason))
+    refuse_stale(row, form)
+    row.skip_asked_at, row.skip_asked_by, row.skip_reason = now, scope.who[:160], happened.reason
+    row.skip_asked_person = scope.viewer.person_id
+    row.skip_asked_position = scope.seats[0].position if scope.seats else ""
+    text = f"{scope.who} asks to skip phase {phase.number}, {phase.title}: {happened.reason}"
+    cause = "it takes a second person of another position within 10 min"
+    entry = Entry("phases.skip.asked", text, ("phases",), cause, "warn", {"phase": key})
+    await append(session, deployment.id, entry, scope.actor)
+
+
+async def agree(session: AsyncSession, scope: Scope, key: str) -> None:
+    """The second person's agreement: the phase is skipped. Raises Rejected where nothing stands to agree to, or for
+    the one who asked, or somebody of the same position."""
+    deployment, row, now = await _locked(session, scope, key)
+    phase = phase_of(scope.plan, key)
+    if not is_asked(row, now):
+        raise Rejected(
+            "Nobody asks to skip this phase, or not any more. Nothing was done.",
+            remedy="Such a wish lapses after 10 min.",
+            conflict=True,
+            code="not_asked",
+        )
+    why = same_hand(row, scope)
+    if why:
+        raise Rejected(
+            f"{why} The phase stays.", remedy="Skipping takes two people of two positions.", code="same_hand"
+        )
+    both = f"{row.skip_asked_by} and {scope.who}"
+    happened = decide(run_of(row), Happened(Change.SKIP, now, plan_now(deployment, now), both, row.skip_reason))
+    put(row, evolve(run_of(row), happened))
+    text = f"{both} skipped phase {phase.number}, {phase.title}: {happened.reason}"
+    entry = Entry(Change.SKIP.value, text, ("phases",), happened.reason, "warn", payload_of(key, happened))
+    await append(session, deployment.id, entry, scope.actor)
+
+
+async def withdraw(session: AsyncSession, scope: Scope, key: str) -> None:
+    """Take the wish back: one person is enough for the safe state."""
+    deployment, row, now = await _locked(session, scope, key)
+    if not is_asked(row, now):
+        raise Rejected("Nobody asks to skip this phase any more.", conflict=True, code="not_asked")
+    row.skip_asked_at = None
+    phase = phase_of(scope.plan, key)
+    text = f"{scope.who} took back the wish to skip phase {phase.number}; it stays"
+    await append(session, deployment.id, Entry("phases.skip.withdrawn", text, ("phases",)), scope.actor)
+
+
+async def lapse(session: AsyncSession, plans: Mapping[int, Plan]) -> list[tuple[int, str]]:
+    """End the wishes that nobody agreed to in time; `plans` by plan version id. Returns (deployment, phase)."""
+    now = await database_now(session)
+    waiting = await session.execute(
+        select(PhaseRun.deployment_id, PhaseRun.phase).where(PhaseRun.skip_asked_at <= now - SKIP_STANDS_FOR)
+    )
+    ended: list[tuple[int, str]] = []
+    for deployment_id, key in waiting.all():
+        deployment = await lock(session, deployment_id)
+        plan = plans.get(deployment.plan_version_id)
+        if plan is None:
+            continue
+        row = await lock_row(session, deployment, plan, key)
+        if row.skip_asked_at is None or is_asked(row, now):
+            continue
+        row.skip_asked_at = None
+        phase = plan.phase(key)
+        text = f"Nobody agreed to skip phase {phase.number} within 10 min; it stays"
+        cause = f"{row.skip_asked_by} asked: {row.skip_reason}"
+        await append(session, deployment.id, Entry("phases.skip.lapsed", text, ("phases",), cause, "warn"), SYSTEM)
+        ended.append((deployment_id, key))
+    return ended
+
+
+async def _locked(session: AsyncSession, scope: Scope, key: str) -> tuple[Deployment, PhaseRun, datetime]:
+    phase = phase_of(scope.plan, key)
+    if not may_skip(scope, phase):
+        raise Forbidden(f"Phase {phase.number} is led by somebody else.")
+    refuse_by_course(phase)
+    deployment = await lock(session, scope.id)
+    return deployment, await lock_row(session, deployment, scope.plan, key), await database_now(session)

@@ -1,0 +1,155 @@
+"""Skipping takes two people of two positions; a wish that nobody agrees to ages in sight and lapses."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import func, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.engine import Database
+from app.db.tables import Deployment, PhaseRun
+from app.domain.errors import Rejected
+from app.domain.phases import Change, State
+from app.domain.plan import Plan
+from app.phases.commands_skip import agree, ask, lapse, withdraw
+from app.phases.forms import PhaseForm
+from app.phases.queries_day import day_view
+from app.web.access import Forbidden, Scope
+from tests.phases.ready import log_of, press, run_of, running
+from tests.phases.test_phases import the_log_tells_the_rows
+
+ScopeOf = Callable[..., Awaitable[Scope]]
+
+
+async def asks(database: Database, scope: Scope, phase: str = "github", reason: str = "done last week") -> None:
+    version = (await run_of(database, scope.deployment, phase)).version
+    await database.run(lambda s: ask(s, scope, phase, PhaseForm(reason=reason, version=version)))
+
+
+async def run(database: Database, command: Any, scope: Scope, phase: str = "github") -> None:
+    await database.run(lambda session: command(session, scope, phase))
+
+
+async def is_old(database: Database, deployment: Deployment, minutes: int) -> None:
+    async def write(session: AsyncSession) -> None:
+        at = func.clock_timestamp() - text(f"interval '{minutes} minutes'")
+        mine = update(PhaseRun).where(PhaseRun.deployment_id == deployment.id, PhaseRun.skip_asked_at.is_not(None))
+        await session.execute(mine.values(skip_asked_at=at))
+
+    await database.run(write)
+
+
+async def test_one_asks_and_another_of_another_position_agrees(
+    database: Database, deployment: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    lead, manager = await scope_of(deployment, "devops_lead"), await scope_of(deployment, "project_manager")
+    await asks(database, lead)
+    assert (await run_of(database, deployment, "github")).state == State.PLANNED
+    for login in ("project_manager", "executive"):
+        scope = await scope_of(deployment, login)
+        view = await database.read(lambda session, scope=scope: day_view(session, scope))  # type: ignore[misc]
+        assert view.headline == "DevOps lead asks to skip phase 2: a second position must agree"
+        asked = view.lines[0].asked
+        assert asked is not None
+        assert bool(asked.agree) == (login == "project_manager")
+    await run(database, agree, manager)
+    row = await run_of(database, deployment, "github")
+    assert (row.state, row.reason, row.skip_asked_at) == (State.SKIPPED, "done last week", None)
+    assert row.changed_by == "DevOps lead and Project manager"
+    await the_log_tells_the_rows(database, deployment, plan)
+    with pytest.raises(Rejected, match="Nobody asks to skip"):
+        await run(database, agree, manager)
+
+
+async def test_nobody_agrees_with_themselves_nor_with_their_own_position(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    lead = await scope_of(deployment, "devops_lead")
+    await asks(database, lead)
+    await asks(database, lead)  # the same wish twice is one
+    with pytest.raises(Rejected, match="You asked to skip it yourself"):
+        await run(database, agree, lead)
+
+    async def beside(session: AsyncSession) -> None:
+        await session.execute(update(PhaseRun).values(skip_asked_person=None))
+
+    await database.run(beside)
+    with pytest.raises(Rejected, match="has your position"):
+        await run(database, agree, lead)
+    assert len([e for e in await log_of(database, deployment) if e.kind == "phases.skip.asked"]) == 1
+
+
+async def test_who_leads_neither_the_phase_nor_the_day_has_no_say(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    backend = await scope_of(deployment, "backend_lead")
+    with pytest.raises(Forbidden):
+        await asks(database, backend)
+    await asks(database, await scope_of(deployment, "devops_lead"))
+    for command in (agree, withdraw):
+        with pytest.raises(Forbidden):
+            await run(database, command, backend)
+
+
+async def test_a_wish_lapses_by_itself_and_the_phase_stays(
+    database: Database, deployment: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    lead, manager = await scope_of(deployment, "devops_lead"), await scope_of(deployment, "project_manager")
+    await asks(database, lead)
+    plans = {deployment.plan_version_id: plan}
+    assert await database.run(lambda s: lapse(s, plans)) == []
+    await is_old(database, deployment, 10)
+    # Already before the worker comes by nobody can agree any more, and no page shows it.
+    with pytest.raises(Rejected, match="Nobody asks to skip"):
+        await run(database, agree, manager)
+    view = await database.read(lambda session: day_view(session, manager))
+    assert view.lines[0].asked is None
+    assert await database.run(lambda s: lapse(s, plans)) == [(deployment.id, "github")]
+    assert await database.run(lambda s: lapse(s, plans)) == []
+    row = await run_of(database, deployment, "github")
+    assert (row.state, row.skip_asked_at) == (State.PLANNED, None)
+    last = (await log_of(database, deployment))[-1]
+    assert last.text == "Nobody agreed to skip phase 2 within 10 min; it stays"
+    await asks(database, manager)  # a new wish is a new one
+
+
+async def test_one_person_is_enough_to_take_it_back(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    await asks(database, await scope_of(deployment, "devops_lead"))
+    await run(database, withdraw, await scope_of(deployment, "project_manager"))
+    assert (await run_of(database, deployment, "github")).skip_asked_at is None
+
+
+async def test_a_running_phase_is_not_skipped_and_starting_one_ends_the_wish(
+    database: Database, deployment: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    lead, manager = await scope_of(deployment, "devops_lead"), await scope_of(deployment, "project_manager")
+    await asks(database, lead)
+    await running(database, deployment, plan, lead)
+    assert (await run_of(database, deployment, "github")).skip_asked_at is None
+    with pytest.raises(Rejected, match="A running phase cannot be skipped"):
+        await asks(database, manager)
+
+
+async def test_two_people_may_go_on_without_an_aborted_phase(
+    database: Database, deployment: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    lead, manager = await scope_of(deployment, "devops_lead"), await scope_of(deployment, "project_manager")
+    await press(database, manager, "github", Change.ABORT, reason="GitHub is down for the day")
+    with pytest.raises(Rejected, match="Phase 2 is aborted: two must skip it"):
+        await press(database, lead, "staging", Change.START)
+    await asks(database, manager, reason="The organisation stands already")
+    await run(database, agree, lead)
+    assert (await run_of(database, deployment, "github")).state == State.SKIPPED
+    await the_log_tells_the_rows(database, deployment, plan)
+
+
+@pytest.mark.parametrize("phase", ["production", "rollback"])
+async def test_production_cannot_be_skipped(
+    database: Database, deployment: Deployment, scope_of: ScopeOf, phase: str
+) -> None:
+    with pytest.raises(Rejected) as refused:
+        await asks(database, await scope_of(deployment, "project_manager"), phase)
+    assert refused.value.code == "by_course"
