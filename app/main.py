@@ -58,6 +58,8 @@ FEATURES = (
     "traffic",
     "metrics",
     "triggers",
+    "decisions",
+    "incidents",
     "timeline",
     "plans",
     "range",

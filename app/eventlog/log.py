@@ -21,7 +21,19 @@ INSTALLATION = 0
 CHANNEL = "gonogo"
 GENESIS = bytes(32)
 
-Topic = Literal["deployment", "signoffs", "checklists", "traffic", "metrics", "timeline", "team", "triggers"]
+Topic = Literal[
+    "deployment",
+    "signoffs",
+    "checklists",
+    "traffic",
+    "metrics",
+    "timeline",
+    "team",
+    "triggers",
+    "decisions",
+    "incidents",
+    "reports",
+]
 Severity = Literal["normal", "warn", "crit"]
 
 

@@ -18,7 +18,7 @@ from app.web.access import Scope
 from app.web.figures import MINUS, day, took
 
 PAGE = 100
-DECISIONS = ("deployment", "signoffs", "checklists", "decisions")
+DECISIONS = ("deployment", "signoffs", "checklists", "decisions", "incidents")
 MEASURED = ("metrics", "triggers")
 _PILLS: tuple[tuple[Show, str, str], ...] = (
     ("all", "All", ""),
@@ -34,6 +34,9 @@ _ICONS = {
     "traffic": "traffic",
     "metrics": "wall",
     "triggers": "wall",
+    "decisions": "clock",
+    "incidents": "crit",
+    "reports": "note",
     "range": "flask",
     "accounts": "key",
     "timeline": "note",

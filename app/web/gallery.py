@@ -461,6 +461,7 @@ def context(theme: str = "system", direction: str = "ltr") -> dict[str, Any]:
         "page": page,
         "mission": MISSION,
         "csrf_token": "",
+        "is_asked": False,
         "now": NOW,
         "zone": ZONE,
         "verdict": verdict,
