@@ -112,9 +112,9 @@ def snapshot_view(document: Mapping[str, Any]) -> SnapshotView:
     requests, failed = customers["requests"], customers["failed"]
     said = "—" if requests is None else f"{thousands(failed)} of {thousands(requests)}"
     cells.append(SnapshotCell("Failed requests", said, "unknown" if requests is None else "", _word(requests)))
-    cells.append(SnapshotCell("Customer reports", f"{document['reports']} open"))
-    if document["incidents"]:
-        cells.append(SnapshotCell("Incidents", f"{document['incidents']} open", "warn", "OPEN"))
+    incidents = document["incidents"]
+    note = f"{incidents} incident{'s' if incidents > 1 else ''} open" if incidents else ""
+    cells.append(SnapshotCell("Customer reports", f"{document['reports']} open", note=note))
     at = datetime.fromisoformat(document["at"])
     return SnapshotView(at, tuple(cells), tuple(each["title"] for each in document["triggers"]))
 
@@ -128,7 +128,8 @@ def _metric_cell(found: Mapping[str, Any]) -> SnapshotCell:
     green, blue = found["green"], found["blue"]
     verdict = green["verdict"]
     other = quantity(blue["value"], found["unit"]) if blue["value"] is not None else blue["verdict"]
-    samples = f"{thousands(green['samples'])} samples" if green["samples"] else "no samples"
+    count = green["samples"]
+    samples = f"{thousands(count)} sample{'s' if count != 1 else ''}"
     aged = f", {age(green['age_s'])} old" if green["age_s"] is not None else ""
     return SnapshotCell(
         term=f"{found['title']}, GREEN",

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import once
-from app.db.tables import Deployment, Incident
+from app.db.tables import Deployment, Incident, IncidentFinding
 from app.decisions.queries_words import asked_words, call_words
 from app.domain.decisions import Asked, Ladder, Rung, climb, ladder_of
 from app.domain.incidents import Decider, Severity, decider_of
@@ -60,6 +60,17 @@ async def open_incidents(
         return tuple(sorted(found, key=lambda each: (not each.is_critical, each.row.id)))
 
     return await once(session, ("incidents", deployment.id), query)
+
+
+async def own_check(session: AsyncSession, incident: Incident, plan: Plan, positions: frozenset[str]) -> str:
+    """The first of the plan's checks that somebody on these positions has still to answer: "checks the logs"; empty
+    without one."""
+    mine = [number for number, check in enumerate(plan.incident_checks) if check.position in positions]
+    if not mine:
+        return ""
+    said = select(IncidentFinding.number).where(IncidentFinding.incident_id == incident.id)
+    answered = set(await session.scalars(said))
+    return next((plan.incident_checks[number].text for number in mine if number not in answered), "")
 
 
 def banner_of(standings: Sequence[Standing], plan: Plan, deployment_id: int) -> BannerView | None:

@@ -18,7 +18,7 @@ from app.domain.metrics import health
 from app.domain.operations import Kind
 from app.domain.operations import State as Progress
 from app.domain.triggers import Stage as TriggerStage
-from app.incidents.queries import open_incidents
+from app.incidents.queries import open_incidents, own_check
 from app.incidents.queries_reports import reports_panel
 from app.metrics.queries import decisions, latest
 from app.metrics.queries import panel as metrics_panel
@@ -85,7 +85,8 @@ async def _asked(session: AsyncSession, ground: Ground) -> dict[str, Any]:
         worst = incidents[0]
         until = hms(worst.asked.until, plan.timezone) if worst.asked.until else ""
         is_yours = scope.viewer.person_id in worst.people and bool(scope.capabilities & {"decide", "proceed"})
-        found["incident"] = AskedNow(worst.row.title, "", worst.who, is_yours, until)
+        check = await own_check(session, worst.row, plan, scope.positions)
+        found["incident"] = AskedNow(worst.row.title, "", worst.who, is_yours, until, check)
     return found
 
 

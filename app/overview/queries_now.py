@@ -110,6 +110,10 @@ def _decision(facts: NowFacts) -> NowView | None:
 
 def _incident(facts: NowFacts) -> NowView | None:
     asked = facts.incident
+    if asked is not None and asked.check and not asked.is_yours:
+        text = f"Your position {asked.check}. {asked.asked} decides on what you find; say it even if it is nothing."
+        move = (_move("Say what you found", "incidents"),)
+        return NowView(f"Incident, {asked.title}: say what you find", text, move, "crit")
     if asked is None or not (asked.is_yours or not asked.until):
         return None
     move = (_move("Decide on it" if asked.is_yours else "See the incident", "incidents"),)

@@ -58,13 +58,15 @@ class OperationNow:
 @dataclass(frozen=True, slots=True)
 class AskedNow:
     """An open decision point or incident: `title` in words, who is asked, and whether this person may answer. `until`
-    is the time of day when the next one is asked, empty where everybody sees whom to call."""
+    is the time of day when the next one is asked, empty where everybody sees whom to call. `check` is what this
+    person's position checks of an incident and has not answered yet ("checks the logs")."""
 
     title: str
     question: str
     asked: str
     is_yours: bool
     until: str
+    check: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -503,8 +503,18 @@ DECISION = DecisionView(
 )
 
 _NO_POINT = {
-    **{"question": "Any issues yet?", "position": "DevOps lead", "due_at": NOW, "opened_at": None, "until": None},
-    **{"asked": "", "who": "", "at": None, "took": "", "reason": "", "note": "", "snapshot": None},
+    "question": "Any issues yet?",
+    "position": "DevOps lead",
+    "due_at": NOW,
+    "opened_at": None,
+    "until": None,
+    "asked": "",
+    "who": "",
+    "at": None,
+    "took": "",
+    "reason": "",
+    "note": "",
+    "snapshot": None,
 }
 _GIVEN = {"who": "DevOps lead", "at": NOW, "took": "21.4 s", "snapshot": SNAPSHOT}
 POINTS: tuple[Mapping[str, Any], ...] = (
@@ -512,18 +522,20 @@ POINTS: tuple[Mapping[str, Any], ...] = (
     {**_NO_POINT, **_GIVEN, "minute": 10, "state": "warn", "word": "WATCH CLOSELY", "reason": "Memory on GREEN"},
     {
         **_NO_POINT,
-        **{"minute": 15, "state": "run", "word": "OPEN", "asked": "DevOps lead", "snapshot": SNAPSHOT},
+        "minute": 15,
+        "state": "run",
+        "word": "OPEN",
+        "asked": "DevOps lead",
+        "snapshot": SNAPSHOT,
         "until": NOW + timedelta(seconds=42),
     },
     {
         **_NO_POINT,
-        **{
-            "minute": 20,
-            "state": "crit",
-            "word": "ESCALATED",
-            "note": "Escalated by DevOps lead.",
-            "snapshot": SNAPSHOT,
-        },
+        "minute": 20,
+        "state": "crit",
+        "word": "ESCALATED",
+        "note": "Escalated by DevOps lead.",
+        "snapshot": SNAPSHOT,
     },
     {**_NO_POINT, **_GIVEN, "minute": 22, "state": "warn", "word": "NOT ANSWERED", "who": ""},
     {**_NO_POINT, "minute": 25, "state": "wait", "word": "To come"},
@@ -532,8 +544,12 @@ POINTS: tuple[Mapping[str, Any], ...] = (
 
 _CHECKS: tuple[Mapping[str, Any], ...] = (
     {
-        **{"title": "Backend lead", "text": "checks the logs", "found": "A slow query in the reports"},
-        **{"who": "Backend lead", "at": NOW, "action": ""},
+        "title": "Backend lead",
+        "text": "checks the logs",
+        "found": "A slow query in the reports",
+        "who": "Backend lead",
+        "at": NOW,
+        "action": "",
     },
     {"title": "DevOps", "text": "checks the infrastructure", "found": "", "who": "", "at": None, "action": "#"},
     {"title": "Security officer", "text": "checks for an attack", "found": "", "who": "", "at": None, "action": ""},
@@ -543,9 +559,19 @@ _CHECKS: tuple[Mapping[str, Any], ...] = (
 def _incident(number: int, **more: Any) -> dict[str, Any]:
     checks = tuple({**check, "key": f"check-{number}-{place}"} for place, check in enumerate(_CHECKS))
     return {
-        **{"id": number, "title": "Response time spiked to 800 ms", "mark": "crit", "raised_by": "Support"},
-        **{"raised_at": NOW, "asked": "DevOps lead", "then": "the project manager", "escalated_by": "", "calls": ()},
-        **{"until": NOW + timedelta(seconds=96), "checks": checks, "action": "#", **more},
+        "id": number,
+        "title": "Response time spiked to 800 ms",
+        "mark": "crit",
+        "raised_by": "Support",
+        "raised_at": NOW,
+        "asked": "DevOps lead",
+        "then": "the project manager",
+        "escalated_by": "",
+        "calls": (),
+        "until": NOW + timedelta(seconds=96),
+        "checks": checks,
+        "action": "#",
+        **more,
     }
 
 
@@ -558,9 +584,19 @@ INCIDENTS = (
 
 def _report(number: int, state: str, **more: Any) -> dict[str, Any]:
     return {
-        **{"id": number, "text": "Payment fails with a card", "customers": 2, "link": "https://desk.example/4711"},
-        **{"mark": "crit", "taken_by": "Support", "taken_at": NOW, "state": state, "answer": "", "answered_by": ""},
-        **{"action": "", "is_open": state in ("open", "acknowledged"), **more},
+        "id": number,
+        "text": "Payment fails with a card",
+        "customers": 2,
+        "link": "https://desk.example/4711",
+        "mark": "crit",
+        "taken_by": "Support",
+        "taken_at": NOW,
+        "state": state,
+        "answer": "",
+        "answered_by": "",
+        "action": "",
+        "is_open": state in ("open", "acknowledged"),
+        **more,
     }
 
 
