@@ -51,7 +51,7 @@ def _point(ground: Ground, point: DecisionPoint) -> PointOut:
         "question": point.question,
         "position": point.position,
         "state": _state(ground, row),
-        "due_at": _utc(due_at(ground.deployment, point.minute)),
+        "due_at": _utc(row.opened_at if row else due_at(ground.deployment, point.minute, ground.now)),
         "opened_at": _utc(row.opened_at) if row else None,
         **_clock(asked),
         "answer": (row.answer or None) if row else None,

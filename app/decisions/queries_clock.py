@@ -13,8 +13,8 @@ def elapsed_s(deployment: Deployment, now: datetime) -> float | None:
     return (now - deployment.switched_at).total_seconds()
 
 
-def due_at(deployment: Deployment, minute: int) -> datetime | None:
-    """When a decision point is due, in real time; None before the switch."""
+def due_at(deployment: Deployment, minute: int, now: datetime) -> datetime | None:  # noqa: ARG001 - the plan's clock asks
+    """When a decision point that is still to come is due, in real time; None before the switch."""
     if deployment.switched_at is None:
         return None
     return deployment.switched_at + timedelta(minutes=minute)

@@ -59,7 +59,7 @@ def _headline(ground: Ground) -> tuple[str, str, datetime | None]:
     watched = "The deployment stands as watched. " if is_watched(ground.opened) else ""
     if not ahead:
         return "All decision points are behind you.", f"{watched}Rollback stays one press away.", None
-    due = due_at(ground.deployment, ahead[0].minute)
+    due = due_at(ground.deployment, ahead[0].minute, ground.now)
     asked = ground.plan.position(ahead[0].position).title
     advice = f"{watched}“{ahead[0].question}” {asked} will be asked. Silence escalates and never advances."
     return f"Next decision point: minute {ahead[0].minute}, in", advice, due
@@ -97,7 +97,7 @@ def _quiet_headline(ground: Ground) -> tuple[str, str, datetime | None]:
 def _row(ground: Ground, point: DecisionPoint) -> PointRow:
     position = ground.plan.position(point.position).title
     row = ground.now_rows.get(point.minute)
-    due = due_at(ground.deployment, point.minute)
+    due = row.opened_at if row else due_at(ground.deployment, point.minute, ground.now)
     if row is None:
         is_over = State(ground.deployment.state) in (State.ROLLING_BACK, State.ROLLED_BACK, State.COMPLETED)
         if is_over:
