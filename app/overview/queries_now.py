@@ -253,6 +253,8 @@ def _refused(facts: NowFacts) -> NowView | None:
 def _complete(facts: NowFacts) -> NowView | None:
     """After the plan's last decision point only the phase's end is left to decide."""
     points = facts.plan.production.decisions
+    if facts.decision is not None:
+        return None  # the last of them is open: it is answered first
     minutes = minutes_on_green(facts)
     if facts.state is not State.SWITCHED or "proceed" not in facts.rights or not points:
         return None

@@ -351,9 +351,9 @@ def test_an_open_decision_is_named_to_those_asked(facts_of: FactsOf) -> None:
     assert found.headline == "Decision at minute 5: answer by 14:15:00"
     assert [move.goal for move in found.moves] == ["decisions"]
     others = replace(mine, is_yours=False)
-    assert now_for(facts_of("executive", State.SWITCHED, decision=others)) == now_for(
-        facts_of("executive", State.SWITCHED)
-    )
+    reads = now_for(facts_of("executive", State.SWITCHED, decision=others))
+    assert reads.headline == now_for(facts_of("executive", State.SWITCHED)).headline
+    assert "Decision at minute 5 is open: DevOps lead is asked." in reads.advice
     nobody = replace(others, until="")
     for position in POSITIONS:
         escalated = facts_of(position, State.SWITCHED, decision=nobody, call="VP Operations (+1 555 0100)")
@@ -369,3 +369,12 @@ def test_an_incident_is_named_to_who_decides_and_who_checks(facts_of: FactsOf) -
     found = now_for(facts_of("backend_lead", State.PREPARING, incident=check))
     assert found.headline == "Incident, Slow: say what you find"
     assert "Your position checks the logs." in found.advice
+
+
+def test_the_phase_is_completed_after_its_last_point_is_answered(facts_of: FactsOf) -> None:
+    late = {"switched_at": NOW - timedelta(minutes=31)}
+    last = AskedNow("Decision at minute 30", "Is phase 4 complete?", "DevOps lead", is_yours=False, until="14:40:00")
+    found = now_for(facts_of("project_manager", State.SWITCHED, decision=last, **late))
+    assert "complete phase" not in found.headline
+    assert "Decision at minute 30 is open: DevOps lead is asked." in found.advice
+    assert "complete phase 4" in now_for(facts_of("project_manager", State.SWITCHED, **late)).headline
