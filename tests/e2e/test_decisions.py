@@ -2,10 +2,15 @@
 
 import asyncio
 import re
+from datetime import timedelta
 
 import pytest
 from playwright.async_api import Page, ViewportSize, expect
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.tables import Decision, Deployment, Event, WorkerLease
+from app.deployments.commands import database_now
 from tests.e2e.day import PLAN_FILE, Day
 from tests.e2e.inspection import Inspection
 from tests.e2e.visitors import DESKTOP, Visitors, is_live
@@ -141,3 +146,28 @@ async def test_pages_with_an_open_decision_and_an_incident(day: Day, visitors: V
     await inspection.look(support, "incidents, Support")
     inspection.report()
     assert re.search(r"switched|switching", await day.state())
+
+
+async def test_a_killed_workers_clock_goes_on(day: Day, visitors: Visitors) -> None:
+    """The worker that keeps the clock dies a moment before a point is due: another one opens it, once."""
+    await day.on_green()
+
+    async def due_in_a_moment(session: AsyncSession) -> str:
+        at = await database_now(session) - timedelta(minutes=10) + timedelta(seconds=0.5)
+        await session.execute(update(Deployment).where(Deployment.id == day.id).values(switched_at=at))
+        lease = select(WorkerLease.owner).where(WorkerLease.duty == "decisions")
+        return (await session.scalars(lease)).one()
+
+    async def opened(session: AsyncSession) -> Decision | None:
+        wanted = select(Decision).where(Decision.deployment_id == day.id, Decision.minute == 10)
+        return (await session.scalars(wanted)).one_or_none()
+
+    owner = await day.database.run(due_in_a_moment)
+    number = int(re.match(r"worker-(\d+)", owner)[1])  # type: ignore[index]
+    await asyncio.to_thread(day.installation.kill_worker, number)
+    row = await day.until(opened, 15, "another worker opens the point")
+    found = await day.database.read(lambda session: session.scalar(select(Deployment.switched_at).filter_by(id=day.id)))
+    late_s = (row.opened_at - found).total_seconds() - 600
+    assert late_s < 8, f"opened {late_s:.1f} s late"
+    lines = select(Event.text).where(Event.chain == day.id, Event.text.startswith("Decision point, minute 10"))
+    assert len(list(await day.database.read(lambda session: session.scalars(lines)))) == 1
