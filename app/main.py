@@ -60,6 +60,8 @@ FEATURES = (
     "traffic",
     "metrics",
     "triggers",
+    "decisions",
+    "incidents",
     "timeline",
     "plans",
     "range",

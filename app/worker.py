@@ -23,10 +23,12 @@ from app import reactions
 from app.config import Settings, from_env
 from app.db.engine import Database, make_engine
 from app.db.tables import Deployment, PlanVersion, WorkerLease
+from app.decisions.tasks import keep_clocks as keep_decision_clocks
 from app.deployments.commands import database_now, expire_gates
 from app.domain.plan import Plan
 from app.domain.sides import Release, Side
 from app.eventlog.log import bind_reactions
+from app.incidents.tasks import keep_clocks as keep_incident_clocks
 from app.jobs.queue import ROLLBACK_QUEUE, TRAFFIC_QUEUE, make_app
 from app.jobs.wake import listen_for_jobs
 from app.logs import configure_logs
@@ -53,6 +55,7 @@ LET_OTHERS_FIRST_S = 0.02
 GATES_EVERY_S = 1.0
 READY_EVERY_S = 5.0
 CAPSULES_EVERY_S = 1.0
+CLOCKS_EVERY_S = 1.0
 ROLLBACKS_AT_ONCE = 4
 JOBS_AT_ONCE = 8
 
@@ -110,6 +113,7 @@ class Worker:
             asyncio.create_task(self._duty("gates", self._keep_gates), name="duty.gates"),
             asyncio.create_task(self._duty("watch", self._watch_all), name="duty.watch"),
             asyncio.create_task(self._duty("triggers", self._guard_all), name="duty.triggers"),
+            asyncio.create_task(self._duty("decisions", self._keep_clocks), name="duty.decisions"),
             asyncio.create_task(stop.wait(), name="stop"),
         ]
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -198,6 +202,15 @@ class Worker:
             await lapse(session, plans)
 
         await self._repeat(GATES_EVERY_S, lambda: self.database.run(keep))
+
+    async def _keep_clocks(self) -> None:
+        """Open decision points when they are due, and escalate what nobody answers."""
+
+        async def keep() -> None:
+            await keep_decision_clocks(self.database)
+            await keep_incident_clocks(self.database)
+
+        await self._repeat(CLOCKS_EVERY_S, keep)
 
     async def _keep_ready(self) -> None:
         """Every worker holds plan and connections of every target, so that an operation finds nothing to set up."""

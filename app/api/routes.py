@@ -9,13 +9,15 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.policy import anybody, token_may
-from app.api import commands_alerts, queries, queries_phases, queries_signoffs
+from app.api import commands_alerts, queries, queries_decisions, queries_phases, queries_signoffs
 from app.api.forms import ReadingsIn, RollbackIn
 from app.api.forms_alerts import AlertIn, AlertmanagerIn, SnsIn
 from app.api.views import (
     AlertsOut,
+    DecisionsOut,
     DeploymentOut,
     DeploymentsOut,
+    IncidentsOut,
     OperationOut,
     PhasesOut,
     ProblemOut,
@@ -104,6 +106,38 @@ async def read_traffic(
     async def query(session: AsyncSession) -> TrafficOut:
         deployment, _ = await queries.found(session, deployment_id)
         return await queries.traffic(session, deployment, machine.now)
+
+    return await database(request).read(query)
+
+
+@router.get("/deployments/{deployment_id}/decisions", tags=["decisions"])
+async def read_decisions(
+    request: Request, deployment_id: int, machine: Annotated[Machine, Depends(token_may("decisions.view"))]
+) -> DecisionsOut:
+    """The decision points of the present attempt. Scope `read`. Nothing under this address takes an answer."""
+
+    async def query(session: AsyncSession) -> DecisionsOut:
+        deployment, version = await queries.found(session, deployment_id)
+        return await queries_decisions.decisions(session, deployment, plan_of(version), machine.now)
+
+    return await database(request).read(query)
+
+
+@router.get("/deployments/{deployment_id}/incidents", tags=["incidents"])
+async def read_incidents(
+    request: Request,
+    deployment_id: int,
+    machine: Annotated[Machine, Depends(token_may("incidents.view"))],
+    before: Annotated[int | None, Query(ge=1, le=2**62, description="Only ids below this one")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> IncidentsOut:
+    """Incidents of a deployment, newest first. Scope `read`."""
+
+    async def query(session: AsyncSession) -> IncidentsOut:
+        deployment, version = await queries.found(session, deployment_id)
+        return await queries_decisions.incidents(
+            session, deployment, plan_of(version), machine.now, before=before, limit=limit
+        )
 
     return await database(request).read(query)
 

@@ -222,6 +222,98 @@ class TimelineOut(Answer):
     has_more: bool
 
 
+class FigureOut(Answer):
+    """A metric of a side at the opening. `value` is null where nothing could be relied on."""
+
+    value: float | None
+    verdict: Literal["OK", "IDLE", "WARNING", "UNKNOWN", "CRITICAL"]
+    samples: int
+    age_ms: int | None
+
+
+class FrozenMetricOut(Answer):
+    key: str
+    unit: str
+    blue: FigureOut
+    green: FigureOut
+
+
+class SnapshotOut(Answer):
+    """What was known when the point opened. Shares are as the probes saw them; customers since the switch."""
+
+    at: datetime
+    metrics: list[FrozenMetricOut]
+    probes_blue: int | None
+    probes_green: int | None
+    customers_requests: int | None
+    customers_failed: int | None
+    triggers: list[str] = Field(description="Keys of triggers in breach")
+    customer_reports: int
+    incidents: int
+
+
+class PointOut(Answer):
+    """A decision point of the plan in the present attempt."""
+
+    minute: int
+    question: str
+    position: str = Field(description="Key of the position that is asked first")
+    state: Literal["to_come", "open", "answered", "folded", "void"]
+    due_at: datetime | None
+    opened_at: datetime | None
+    asked: Literal["position", "deputy", "leader", "everybody"] | None = Field(
+        description="How far silence has come, while it is open"
+    )
+    next_asked_at: datetime | None
+    answer: Literal["continue", "watch", "rollback"] | None
+    reason: str
+    by: str
+    escalated_by: str
+    closed_at: datetime | None
+    snapshot: SnapshotOut | None
+
+
+class DecisionsOut(Answer):
+    attempt: int
+    is_watched: bool
+    points: list[PointOut]
+    at: datetime
+
+
+class FindingOut(Answer):
+    """What one of the plan's checks found; `found` is empty until its position has said it."""
+
+    position: str
+    text: str
+    found: str
+    by: str
+    at: datetime | None
+
+
+class IncidentOut(Answer):
+    id: int
+    title: str
+    severity: Literal["warning", "critical"]
+    raised_by: str
+    raised_at: datetime
+    asked: Literal["position", "deputy", "leader", "everybody"] | None
+    next_asked_at: datetime | None
+    checks: list[FindingOut]
+    outcome: Literal["no_action", "watch", "rollback"] | None
+    reason: str
+    decided_by: str
+    escalated_by: str
+    closed_at: datetime | None
+
+
+class IncidentsOut(Answer):
+    """All incidents of a deployment, newest first."""
+
+    items: list[IncidentOut]
+    next_before: int | None
+    at: datetime
+
+
 class StoredOut(Answer):
     """How many readings were stored: all of them, or the answer is a problem and none was."""
 

@@ -10,7 +10,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from app.domain.plan_parts import Channel, Contact, Criterion, Identity, Key, Line, Node, ProbeSpec, Seconds
+from app.domain.plan_parts import (
+    Channel,
+    Contact,
+    Criterion,
+    Identity,
+    IncidentCheck,
+    Key,
+    Line,
+    Node,
+    ProbeSpec,
+    Seconds,
+)
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
@@ -29,7 +40,7 @@ Capability = Literal[
     "administer",
 ]
 
-Panel = Literal["votes", "checklist", "traffic", "metrics", "customers", "team", "timeline", "strip"]
+Panel = Literal["votes", "checklist", "traffic", "metrics", "customers", "team", "timeline", "strip", "reports"]
 
 
 class ReleaseSpec(Node):
@@ -367,6 +378,10 @@ class Plan(Node):
     """In the order of the day."""
     contacts: tuple[Contact, ...] = ()
     channels: tuple[Channel, ...] = ()
+    incident_checks: tuple[IncidentCheck, ...] = ()
+    """Who checks what when somebody raises an incident."""
+    incident_decision_s: Seconds = 120
+    """An incident is to be decided on within that long; then silence escalates as at a decision point."""
     rules: tuple[Line, ...] = ()
     """What everybody sees to on the day (readiness of all team members)."""
     avoid: tuple[Line, ...] = ()

@@ -96,6 +96,8 @@ def _references(plan: Plan) -> Iterator[tuple[Path, Collection, str]]:
             yield ("triggers", t, "metric"), "metrics", trigger.metric
         for r, position in enumerate(trigger.raised_by):
             yield ("triggers", t, "raised_by", r), "positions", position
+    for i, check in enumerate(plan.incident_checks):
+        yield ("incident_checks", i, "position"), "positions", check.position
     for p, phase in enumerate(plan.phases):
         for path, collection, key in _phase_references(phase):
             yield ("phases", p, *path), collection, key

@@ -73,3 +73,12 @@ class Channel(Node):
     kind: Literal["slack", "zoom", "status_page", "dashboard", "email", "place"]
     address: str = ""
     """A link with https://, or words."""
+
+
+class IncidentCheck(Node):
+    """Who checks what when an incident is raised."""
+
+    position: Key
+    """Who checks it, and says what was found."""
+    text: Line
+    """What they do, after the position's title: "checks the logs"."""

@@ -21,7 +21,20 @@ INSTALLATION = 0
 CHANNEL = "gonogo"
 GENESIS = bytes(32)
 
-Topic = Literal["deployment", "signoffs", "checklists", "traffic", "metrics", "timeline", "team", "triggers", "phases"]
+Topic = Literal[
+    "deployment",
+    "signoffs",
+    "checklists",
+    "traffic",
+    "metrics",
+    "timeline",
+    "team",
+    "triggers",
+    "phases",
+    "decisions",
+    "incidents",
+    "reports",
+]
 Severity = Literal["normal", "warn", "crit"]
 
 

@@ -16,7 +16,7 @@ from app.triggers.queries import Standing
 from app.triggers.queries_banner import living, starts_at
 from app.triggers.queries_words import cause_of, running
 from app.web.figures import age, hms, plain, quantity, within
-from app.web.mission import TrafficView
+from app.web.mission import BannerView, TrafficView
 
 Aside = tuple[str, str]
 
@@ -38,6 +38,8 @@ class Facts:
     """Those in breach that were told, the most urgent first."""
     break_glass: BreakGlass | None = None
     """The newest use of break-glass that nobody has acknowledged."""
+    asked_for: tuple[BannerView, ...] = ()
+    """Open incidents and an open decision point, as the banner of every page has them."""
 
     @property
     def state(self) -> State:
@@ -59,8 +61,24 @@ class Facts:
 def headline(facts: Facts) -> WallBanner:
     """In the order of what matters most to a room of people."""
     found = _rollback_running(facts) or _trigger(facts) or _no_answer(facts) or _break_glass(facts)
-    found = found or _critical(facts) or _unknown(facts)
-    return found or _switch_running(facts) or _on_hold(facts) or _warning(facts) or _normal(facts)
+    found = found or _asked_for(facts, "crit") or _critical(facts) or _unknown(facts)
+    found = found or _switch_running(facts) or _on_hold(facts) or _asked_for(facts, "warn")
+    return found or _warning(facts) or _normal(facts)
+
+
+def _asked_for(facts: Facts, state: str) -> WallBanner | None:
+    """Who is asked to decide, and for how long still; critical ones come before metrics, the others after."""
+    view = next((each for each in facts.asked_for if each.state == state), None)
+    if view is None:
+        return None
+    return WallBanner(
+        view.state,
+        view.title,
+        view.text,
+        started_at=view.started_at,
+        ends_at=view.ends_at,
+        title_until=view.counts_to,
+    )
 
 
 def _break_glass(facts: Facts) -> WallBanner | None:

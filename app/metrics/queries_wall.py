@@ -6,9 +6,13 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, Event, Operation, ProbeSummary, TargetState
+from app.decisions.queries import open_decision
+from app.decisions.queries_banner import banner_of as decision_banner
 from app.domain.operations import Kind, State
 from app.domain.plan import Plan
 from app.eventlog.log import versions_of
+from app.incidents.queries import banner_of as incident_banner
+from app.incidents.queries import open_incidents
 from app.metrics.queries import SPAN_S, history, latest, rows_of
 from app.metrics.queries_banner import Facts, headline
 from app.metrics.views import CustomersCard, OperationCard, WallEvent, WallView
@@ -42,9 +46,25 @@ async def wall_of(session: AsyncSession, deployment: Deployment, plan: Plan, now
     no_answer = asked > 0 and traffic.observed_blue is None
     used = await unacknowledged(session, deployment.id)
     glass = used[0] if used else None
+    decision, _ = await open_decision(session, deployment, plan, now)
+    incidents = await open_incidents(session, deployment, plan, now)
+    asked_for = (incident_banner(incidents, plan, deployment.id), decision_banner(decision, deployment.id))
     return WallView(
         banner=headline(
-            Facts(deployment, plan, rows, traffic, operation, zero, target, no_answer, now, triggers, glass)
+            Facts(
+                deployment,
+                plan,
+                rows,
+                traffic,
+                operation,
+                zero,
+                target,
+                no_answer,
+                now,
+                triggers,
+                glass,
+                tuple(each for each in asked_for if each is not None),
+            )
         ),
         rows=rows,
         traffic=traffic,

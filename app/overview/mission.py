@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
 from app.db.tables import BreakGlass, Deployment, Operation, TargetState
+from app.decisions.queries import open_decision
+from app.decisions.queries_banner import banner_of as decision_banner
 from app.deployments.commands import database_now
 from app.domain.deployments import WORDS
 from app.domain.deployments import State as Course
@@ -19,6 +21,8 @@ from app.domain.plan import Plan
 from app.domain.readiness import Light
 from app.domain.triggers import Stage
 from app.eventlog.log import versions_of
+from app.incidents.queries import banner_of as incident_banner
+from app.incidents.queries import open_incidents
 from app.metrics.queries import health_of
 from app.traffic.queries_break_glass import unacknowledged
 from app.traffic.queries_dns import split_words
@@ -61,6 +65,10 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
     triggers = await alarms(session, deployment, scope.plan, now)
     light = await light_of(session, deployment, target, now)
     used = await unacknowledged(session, deployment.id)
+    decision, is_watched = await open_decision(session, deployment, scope.plan, now)
+    incidents = await open_incidents(session, deployment, scope.plan, now)
+    watched = ", watched" if is_watched else ""
+    asked_for = [incident_banner(incidents, scope.plan, deployment.id), decision_banner(decision, deployment.id)]
     zone = ZoneInfo(scope.plan.timezone)
     phase = scope.plan.phase(deployment.phase)
     return MissionView(
@@ -70,7 +78,7 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
         blue_version=deployment.blue_version,
         green_version=deployment.green_version,
         phase_label=_phase_label(scope.plan, deployment.phase),
-        phase_state=f"{phase.short or phase.title}: {WORDS[Course(deployment.state)]}",
+        phase_state=f"{phase.short or phase.title}: {WORDS[Course(deployment.state)]}{watched}",
         zone=scope.plan.timezone,
         zone_label=now.astimezone(zone).tzname() or scope.plan.timezone,
         server_time=now,
@@ -82,10 +90,19 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
             triggers,
         ),
         banner=_worse(
-            banner_of(deployment, target, operation, health, now, _trigger_banner(scope, triggers, now)),
+            banner_of(
+                deployment,
+                target,
+                operation,
+                health,
+                now,
+                _trigger_banner(scope, triggers, now),
+                [found for found in asked_for if found is not None],
+            ),
             break_glass_banner(deployment, used, zone),
         ),
         versions=versions,
+        decision=decision,
     )
 
 
@@ -247,8 +264,10 @@ def banner_of(
     health: HealthView,
     now: datetime,
     trigger: BannerView | None = None,
+    asked_for: Sequence[BannerView] = (),
 ) -> BannerView | None:
-    """The one worst alarm (ux.md: one headline)."""
+    """The one worst alarm (ux.md: one headline). `asked_for` are open incidents and an open decision point: the
+    critical ones come before metrics, the others after."""
     switch = LinkView("Open the Switch page", f"/d/{deployment.id}/switch")
     state = Course(deployment.state)
     if operation is not None and operation.escalated_at is not None and operation.attempt == deployment.attempt:
@@ -260,11 +279,18 @@ def banner_of(
         return BannerView(
             "crit", f"rollback-{deployment.attempt}", "Rolling back to BLUE", "Nothing else to press.", switch
         )
+    others = sum(each.more + 1 for each in asked_for)
     if trigger is not None:
-        return trigger
+        return replace(trigger, more=trigger.more + others)
+    first = next((each for each in asked_for if each.state == "crit"), None)
+    if first is not None:
+        return replace(first, more=others - 1)
     if state in _WITH_WAY_BACK and health.state == "crit":
         wall = LinkView("Open the wall", f"/d/{deployment.id}/wall")
-        return BannerView("crit", "metrics", f"Metrics: {health.word}", "Continue, scale up or roll back?", wall)
+        text = "Continue, scale up or roll back?"
+        return BannerView("crit", "metrics", f"Metrics: {health.word}", text, wall, more=others)
+    if asked_for:
+        return replace(asked_for[0], more=others - 1)
     if state is Course.ON_HOLD:
         return BannerView("warn", f"hold-{deployment.state_since}", "On hold", deployment.hold_reason)
     if operation is not None and operation.state == Progress.REFUSED and state is Course.ARMED:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -10,10 +11,15 @@ from app.checklists.queries_machine import facts_of as machine_facts
 from app.checklists.queries_machine import machine_item
 from app.checklists.views import Facts
 from app.db.tables import Operation
+from app.decisions.queries import open_decision
+from app.decisions.queries_words import call_words
 from app.domain.deployments import State
 from app.domain.metrics import health
 from app.domain.operations import Kind
 from app.domain.operations import State as Progress
+from app.domain.triggers import Stage as TriggerStage
+from app.incidents.queries import open_incidents, own_check
+from app.incidents.queries_reports import reports_panel
 from app.metrics.queries import decisions, latest
 from app.metrics.queries import panel as metrics_panel
 from app.metrics.views import ReadingNow
@@ -22,10 +28,13 @@ from app.overview.mission import newest_operation
 from app.overview.queries_layout import Layout, duty_time, layout_of
 from app.overview.queries_now import now_for
 from app.overview.queries_now_words import own_line
-from app.overview.views import Goal, HomeView, Move, NowFacts, NowPanel, OperationNow
+from app.overview.views import AskedNow, Goal, HomeView, Move, NowFacts, NowPanel, OperationNow, TriggerNow
 from app.phases.queries_waiting import waiting_for
 from app.signoffs.queries_board import Ground, gate_view, ground_of, votes_view
+from app.triggers.queries import alarms
+from app.triggers.queries_words import cause_of
 from app.web.access import Scope
+from app.web.figures import hms
 from app.web.mission import HealthView
 
 PAGES: Mapping[Goal, str] = {
@@ -38,6 +47,9 @@ PAGES: Mapping[Goal, str] = {
     "proceed": "/proceed",
     "arm": "/arm",
     "phase": "/phases",
+    "decisions": "/decisions",
+    "incidents": "/incidents",
+    "triggers": "/triggers",
 }
 """Where a move leads, below /d/{id}."""
 
@@ -47,8 +59,38 @@ async def facts_of(session: AsyncSession, ground: Ground) -> NowFacts:
     found = await machine_facts(session, ground.deployment, ground.scope.plan, ground.now)
     operation = await newest_operation(session, ground.deployment)
     readings = await latest(session, ground.deployment, ground.scope.plan, ground.now)
+    facts = _facts(ground, found, operation, tuple(readings.values()))
     waiting = await waiting_for(session, ground.scope, ground.deployment, ground.now)
-    return replace(_facts(ground, found, operation, tuple(readings.values())), waiting=waiting)
+    return replace(facts, waiting=waiting, **await _asked(session, ground))
+
+
+async def _asked(session: AsyncSession, ground: Ground) -> dict[str, Any]:
+    """What asks for somebody's answer now: a trigger's countdown, an open decision point, the worst open incident."""
+    scope, plan, now = ground.scope, ground.scope.plan, ground.now
+    running = await alarms(session, ground.deployment, plan, now)
+    decision, _ = await open_decision(session, ground.deployment, plan, now)
+    incidents = await open_incidents(session, ground.deployment, plan, now)
+    found: dict[str, Any] = {"call": call_words(plan)}
+    if running:
+        first = running[0]
+        found["trigger"] = TriggerNow(
+            found=cause_of(plan, first.rule, first.found),
+            fires_at=hms(first.found.fires_at, plan.timezone) if first.found.fires_at else "",
+            is_held=first.stage is TriggerStage.HELD,
+            is_recommended=first.stage is TriggerStage.RECOMMENDED,
+        )
+    if decision is not None:
+        until = hms(decision.until, plan.timezone) if decision.until else ""
+        is_yours = scope.viewer.person_id in decision.people
+        title = f"Decision at minute {decision.minute}"
+        found["decision"] = AskedNow(title, decision.question, decision.asked, is_yours, until)
+    if incidents:
+        worst = incidents[0]
+        until = hms(worst.asked.until, plan.timezone) if worst.asked.until else ""
+        is_yours = scope.viewer.person_id in worst.people and bool(scope.capabilities & {"decide", "proceed"})
+        check = await own_check(session, worst.row, plan, scope.positions)
+        found["incident"] = AskedNow(worst.row.title, "", worst.who, is_yours, until, check)
+    return found
 
 
 def _facts(ground: Ground, found: Facts, operation: Operation | None, readings: tuple[ReadingNow, ...]) -> NowFacts:
@@ -128,6 +170,7 @@ async def home(session: AsyncSession, scope: Scope) -> HomeView:
         strip=await panels.strip(session, scope) if "strip" in shown else None,
         traffic=await panels.traffic(*at) if "traffic" in shown else None,
         customers=await panels.customers(*at) if "customers" in shown else None,
+        reports=await reports_panel(session, scope) if "reports" in shown else None,
         team=await panels.team(session, scope, ground.now) if "team" in shown else None,
         latest=await panels.latest(session, scope) if "timeline" in shown else None,
         duties=panels.duties(scope, duty_time(State(ground.deployment.state))) if "duties" in shown else None,

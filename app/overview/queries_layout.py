@@ -30,7 +30,7 @@ WITHOUT_SEAT: tuple[Panel, ...] = ("votes", "traffic", "metrics", "customers", "
 
 NO_DUTIES = Duties()
 
-BESIDE = ("gate", "traffic", "customers", "progress")
+BESIDE = ("gate", "traffic", "customers", "reports", "progress")
 """Panels that are narrow; they stand in the second column."""
 
 

@@ -77,6 +77,54 @@ def _escalated(facts: NowFacts) -> NowView | None:
     return NowView("The rollback is not verified", tidy(text), (_move("Look at the checks", "switch"),), "crit")
 
 
+def _trigger(facts: NowFacts) -> NowView | None:
+    """A running countdown is the business of whoever may roll back or hold it, before anything else of theirs."""
+    trigger = facts.trigger
+    if trigger is None or not facts.rights & {"rollback", "hold"}:
+        return None
+    said = f"{first_upper(trigger.found)}."
+    moves = (_move("See the triggers", "triggers"), _move("Look at the wall", "wall"))
+    if trigger.is_held:
+        text = f"{said} It is armed again at {trigger.fires_at}, and rolls back at once if the breach still stands."
+        return NowView("The automatic rollback is held: find the cause", text, moves, "warn")
+    if trigger.is_recommended:
+        text = f"{said} Nothing happens by itself. The rollback cover is in the bar; it needs no approval."
+        return NowView("A rollback is recommended: decide now", text, moves, "crit")
+    if not trigger.fires_at:
+        text = f"{said} The rollback cover is in the bar; it needs no approval."
+        return NowView("A trigger is in breach: be ready to roll back", text, moves, "crit")
+    text = f"{said} Roll back now, or let two positions hold it; without a press it happens by itself."
+    return NowView(f"GREEN rolls back by itself at {trigger.fires_at}", text, moves, "crit")
+
+
+def _decision(facts: NowFacts) -> NowView | None:
+    """An open decision point, for those it asks; everybody, once it is escalated."""
+    asked = facts.decision
+    if asked is None or not (asked.is_yours or not asked.until):
+        return None
+    move = (_move("Answer it" if asked.is_yours else "See the decision", "decisions"),)
+    if not asked.until:
+        text = f"“{asked.question}” Nothing advances by itself."
+        return NowView(f"{asked.title}: call {facts.call}", text, move, "crit")
+    text = f"“{asked.question}” The dialog on this page has the four answers. At {asked.until} the next one is asked."
+    return NowView(f"{asked.title}: answer by {asked.until}", text, move, "warn")
+
+
+def _incident(facts: NowFacts) -> NowView | None:
+    asked = facts.incident
+    if asked is not None and asked.check and not asked.is_yours:
+        text = f"Your position {asked.check}. {asked.asked} decides on what you find; say it even if it is nothing."
+        move = (_move("Say what you found", "incidents"),)
+        return NowView(f"Incident, {asked.title}: say what you find", text, move, "crit")
+    if asked is None or not (asked.is_yours or not asked.until):
+        return None
+    move = (_move("Decide on it" if asked.is_yours else "See the incident", "incidents"),)
+    if not asked.until:
+        return NowView(f"{asked.title}: call {facts.call}", "Nobody has decided on the incident yet.", move, "crit")
+    text = f"The checks of the team come in on the page Incidents. At {asked.until} the next one is asked."
+    return NowView(f"Incident, {asked.title}: decide by {asked.until}", text, move, "crit")
+
+
 def _alarm(facts: NowFacts) -> NowView | None:
     if facts.state not in WITH_TRAFFIC_ON_GREEN or facts.health.state != "crit":
         return None
@@ -221,6 +269,8 @@ def _refused(facts: NowFacts) -> NowView | None:
 def _complete(facts: NowFacts) -> NowView | None:
     """After the plan's last decision point only the phase's end is left to decide."""
     points = facts.plan.production.decisions
+    if facts.decision is not None:
+        return None  # the last of them is open: it is answered first
     minutes = minutes_on_green(facts)
     if facts.state is not State.SWITCHED or "proceed" not in facts.rights or not points:
         return None
@@ -233,6 +283,9 @@ def _complete(facts: NowFacts) -> NowView | None:
 
 _RULES: tuple[Rule, ...] = (
     _escalated,
+    _trigger,
+    _incident,
+    _decision,
     _alarm,
     _own_no_go,
     _own_failed_item,

@@ -127,6 +127,8 @@ def minutes_on_green(facts: NowFacts) -> float:
 
 def _decision(facts: NowFacts) -> str:
     points = facts.plan.production.decisions
+    if facts.decision is not None:
+        return f"{facts.decision.title} is open: {in_sentence(facts.decision.asked)} is asked."
     ahead = [point for point in points if point.minute > minutes_on_green(facts)]
     if ahead:
         return f"Next decision point: minute {ahead[0].minute}, “{ahead[0].question}”"

@@ -12,6 +12,7 @@ from app.domain.operations import State as Progress
 from app.domain.plan import Plan
 from app.domain.plan_parts import Channel, Contact
 from app.domain.signoffs import Gate
+from app.incidents.views import ReportsPanel
 from app.metrics.views import MetricsPanel
 from app.phases.queries_waiting import Waiting
 from app.roster.views import SeatRow
@@ -21,7 +22,22 @@ from app.traffic.views import CriteriaView, StripView
 from app.web.mission import HealthView, TrafficView
 
 Tone = Literal["calm", "warn", "crit"]
-Goal = Literal["vote", "checklist", "gate", "switch", "wall", "timeline", "plan", "list", "proceed", "arm", "phase"]
+Goal = Literal[
+    "vote",
+    "checklist",
+    "gate",
+    "switch",
+    "wall",
+    "timeline",
+    "plan",
+    "list",
+    "proceed",
+    "arm",
+    "phase",
+    "decisions",
+    "incidents",
+    "triggers",
+]
 """Where a move leads. `proceed` and `arm` are pressed right there; the others are links."""
 
 NORMAL = HealthView("ok", "Normal")
@@ -39,6 +55,31 @@ class OperationNow:
     is_written: bool = False
     is_observed: bool = False
     is_running: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AskedNow:
+    """An open decision point or incident: `title` in words, who is asked, and whether this person may answer. `until`
+    is the time of day when the next one is asked, empty where everybody sees whom to call. `check` is what this
+    person's position checks of an incident and has not answered yet ("checks the logs")."""
+
+    title: str
+    question: str
+    asked: str
+    is_yours: bool
+    until: str
+    check: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerNow:
+    """The most urgent trigger in breach: what it found, and the time of day when it rolls back by itself (empty: it
+    does not, or not yet)."""
+
+    found: str
+    fires_at: str
+    is_held: bool = False
+    is_recommended: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +113,11 @@ class NowFacts:
     switched_at: datetime | None = None
     waiting: Waiting | None = None
     """What of the day's phases waits for this person."""
+    trigger: TriggerNow | None = None
+    decision: AskedNow | None = None
+    incident: AskedNow | None = None
+    call: str = ""
+    """Whom to call, from the plan's contacts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +266,7 @@ class HomeView:
     strip: StripPanel | None = None
     traffic: TrafficPanel | None = None
     customers: CustomersPanel | None = None
+    reports: ReportsPanel | None = None
     team: TeamPanel | None = None
     latest: LatestPanel | None = None
     duties: DutiesPanel | None = None

@@ -18,7 +18,7 @@ from app.web.access import Scope
 from app.web.figures import MINUS, day, took
 
 PAGE = 100
-DECISIONS = ("deployment", "signoffs", "checklists", "decisions", "phases")
+DECISIONS = ("deployment", "signoffs", "checklists", "decisions", "incidents", "phases")
 MEASURED = ("metrics", "triggers")
 _PILLS: tuple[tuple[Show, str, str], ...] = (
     ("all", "All", ""),
@@ -36,6 +36,9 @@ _ICONS = {
     "traffic": "traffic",
     "metrics": "wall",
     "triggers": "wall",
+    "decisions": "clock",
+    "incidents": "crit",
+    "reports": "note",
     "range": "flask",
     "accounts": "key",
     "timeline": "note",

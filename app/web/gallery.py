@@ -8,6 +8,7 @@ from typing import Any
 
 from app.domain.sides import Side
 from app.web import gallery_phases
+from app.web.decision import AnswerView, CallView, DecisionView, SnapshotCell, SnapshotView
 from app.web.mission import BannerView, GuardView, HealthView, LinkView, LivingText, MissionView, TrafficView
 from app.web.page import PageView, PersonView, TabView
 
@@ -176,6 +177,26 @@ BANNERS = {
         "Error rate on BLUE is 0.42 %, the payment check does not answer.",
         LinkView("Call VP Operations", "tel:+15550100", "phone"),
         more=2,
+    ),
+    "a decision point is open": BannerView(
+        "warn",
+        "decision-15",
+        "Decision at minute 15: DevOps lead has",
+        "“Are we stable?” Without an answer the project manager is asked.",
+        LinkView("See the decision", "#decisions"),
+        NOW - timedelta(seconds=18),
+        NOW + timedelta(seconds=42),
+        counts_to=NOW + timedelta(seconds=42),
+    ),
+    "an incident": BannerView(
+        "crit",
+        "incident-1",
+        "INCIDENT: DevOps lead decides within",
+        "Response time spiked to 800 ms (raised by Support).",
+        LinkView("See who checks what", "#incidents"),
+        NOW - timedelta(seconds=24),
+        NOW + timedelta(seconds=96),
+        counts_to=NOW + timedelta(seconds=96),
     ),
     "warning": BannerView("warn", "memory:green", "Memory on GREEN is 81 %", "Warning, above 80 % for 60 s."),
 }
@@ -442,6 +463,150 @@ PROOFS_OF_WAY_BACK = (
     {"state": "unknown", "title": "The balancer's answer and set-up", "found": "no answer within 3 s", "remedy": ""},
 )
 
+SNAPSHOT = SnapshotView(
+    NOW - timedelta(seconds=18),
+    (
+        SnapshotCell("Response time, GREEN", "134 ms", note="BLUE 127 ms; 1,204 samples, 0.9 s old"),
+        SnapshotCell("Error rate, GREEN", "0.04 %", note="BLUE IDLE; 1,204 samples, 0.9 s old"),
+        SnapshotCell("DB connections, GREEN", "—", "unknown", "UNKNOWN", "BLUE 12; no samples"),
+        SnapshotCell("Memory, GREEN", "81 %", "warn", "WARNING", "BLUE 48 %; 1 sample, 1.1 s old"),
+        SnapshotCell("CPU, GREEN", "92 %", "crit", "CRITICAL", "BLUE 9 %; 1 sample, 1.1 s old"),
+        SnapshotCell("Traffic on GREEN", "100 %", note="0.6 s old"),
+        SnapshotCell("Failed requests", "0 of 61,940"),
+        SnapshotCell("Customer reports", "2 open"),
+    ),
+    ("Error rate above 2 % for 2 minutes",),
+)
+CALLS = (CallView("VP Operations", "+1 555 0100"), CallView("Database on call", ""))
+_ANSWERS = (
+    AnswerView("continue", "Continue", "Stable for 15 min? Phase 4 is usually safe now."),
+    AnswerView("watch", "Continue, keep watching", "Just stabilised? Continue watching."),
+    AnswerView("escalate", "Escalate", "Unsure? Escalate to VP Operations."),
+    AnswerView(
+        "rollback", "Roll back…", "Getting worse? Opens the guard; nothing moves yet.", "#rollback-cover", "danger"
+    ),
+)
+DECISION = DecisionView(
+    minute=15,
+    question="Are we stable?",
+    asked="DevOps lead",
+    then="the project manager",
+    opened_at=NOW - timedelta(seconds=18),
+    until=NOW + timedelta(seconds=42),
+    people=frozenset(),
+    calls=CALLS,
+    escalated_by="",
+    snapshot=SNAPSHOT,
+    answers=_ANSWERS,
+    action="#",
+    zone=ZONE,
+    now=NOW,
+)
+
+_NO_POINT = {
+    "question": "Any issues yet?",
+    "position": "DevOps lead",
+    "due_at": NOW,
+    "opened_at": None,
+    "until": None,
+    "asked": "",
+    "who": "",
+    "at": None,
+    "took": "",
+    "reason": "",
+    "note": "",
+    "snapshot": None,
+}
+_GIVEN = {"who": "DevOps lead", "at": NOW, "took": "21.4 s", "snapshot": SNAPSHOT}
+POINTS: tuple[Mapping[str, Any], ...] = (
+    {**_NO_POINT, **_GIVEN, "minute": 5, "state": "ok", "word": "Continue"},
+    {**_NO_POINT, **_GIVEN, "minute": 10, "state": "warn", "word": "WATCH CLOSELY", "reason": "Memory on GREEN"},
+    {
+        **_NO_POINT,
+        "minute": 15,
+        "state": "run",
+        "word": "OPEN",
+        "asked": "DevOps lead",
+        "snapshot": SNAPSHOT,
+        "until": NOW + timedelta(seconds=42),
+    },
+    {
+        **_NO_POINT,
+        "minute": 20,
+        "state": "crit",
+        "word": "ESCALATED",
+        "note": "Escalated by DevOps lead.",
+        "snapshot": SNAPSHOT,
+    },
+    {**_NO_POINT, **_GIVEN, "minute": 22, "state": "warn", "word": "NOT ANSWERED", "who": ""},
+    {**_NO_POINT, "minute": 25, "state": "wait", "word": "To come"},
+    {**_NO_POINT, "minute": 30, "state": "withdrawn", "word": "Void"},
+)
+
+_CHECKS: tuple[Mapping[str, Any], ...] = (
+    {
+        "title": "Backend lead",
+        "text": "checks the logs",
+        "found": "A slow query in the reports",
+        "who": "Backend lead",
+        "at": NOW,
+        "action": "",
+    },
+    {"title": "DevOps", "text": "checks the infrastructure", "found": "", "who": "", "at": None, "action": "#"},
+    {"title": "Security officer", "text": "checks for an attack", "found": "", "who": "", "at": None, "action": ""},
+)
+
+
+def _incident(number: int, **more: Any) -> dict[str, Any]:
+    checks = tuple({**check, "key": f"check-{number}-{place}"} for place, check in enumerate(_CHECKS))
+    return {
+        "id": number,
+        "title": "Response time spiked to 800 ms",
+        "mark": "crit",
+        "raised_by": "Support",
+        "raised_at": NOW,
+        "asked": "DevOps lead",
+        "then": "the project manager",
+        "escalated_by": "",
+        "calls": (),
+        "until": NOW + timedelta(seconds=96),
+        "checks": checks,
+        "action": "#",
+        **more,
+    }
+
+
+INCIDENTS = (
+    _incident(1),
+    _incident(2, mark="warn", title="Logs arrive late", action=""),
+    _incident(3, until=None, escalated_by="DevOps lead", calls=CALLS),
+)
+
+
+def _report(number: int, state: str, **more: Any) -> dict[str, Any]:
+    return {
+        "id": number,
+        "text": "Payment fails with a card",
+        "customers": 2,
+        "link": "https://desk.example/4711",
+        "mark": "crit",
+        "taken_by": "Support",
+        "taken_at": NOW,
+        "state": state,
+        "answer": "",
+        "answered_by": "",
+        "action": "",
+        "is_open": state in ("open", "acknowledged"),
+        **more,
+    }
+
+
+REPORTS = (
+    _report(1, "open", action="#"),
+    _report(2, "acknowledged", mark="warn", customers=1, text="Reports are slow", link="", answered_by="Backend 1"),
+    _report(3, "fixed", answer="The query has its index again", answered_by="Backend lead"),
+)
+
 
 def context(theme: str = "system", direction: str = "ltr") -> dict[str, Any]:
     """What gallery.html needs. `theme` and `direction` come from the query, so that each can be looked at alone."""
@@ -462,6 +627,7 @@ def context(theme: str = "system", direction: str = "ltr") -> dict[str, Any]:
         "page": page,
         "mission": MISSION,
         "csrf_token": "",
+        "is_asked": False,
         "now": NOW,
         "zone": ZONE,
         "verdict": verdict,

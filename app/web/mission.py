@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Literal
 
 from app.domain.sides import Side
+from app.web.access import Viewer
+from app.web.decision import DecisionView
 
 Health = Literal["ok", "warn", "crit", "unknown"]
 GuardState = Literal["hidden", "unarmed", "ready", "hot", "sent", "not_ready", "done"]
@@ -134,6 +136,12 @@ class MissionView:
     guard: GuardView
     banner: BannerView | None = None
     versions: Mapping[str, int] = field(default_factory=dict)
+    decision: DecisionView | None = None
+    """The open decision point."""
+
+    def asks(self, viewer: Viewer) -> bool:
+        """Whether this person may answer the open decision point."""
+        return self.decision is not None and viewer.person_id in self.decision.people
 
     @property
     def url(self) -> str:

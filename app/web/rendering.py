@@ -22,8 +22,10 @@ _TABS = (
     ("phases", "Phases", "/phases", "clock", False),
     ("board", "Go/no-go", "/board", "board", True),
     ("switch", "Switch", "/switch", "switch", False),
+    ("decisions", "Decisions", "/decisions", "clock", False),
     ("wall", "Wall", "/wall", "wall", True),
     ("triggers", "Triggers", "/triggers", "warn", False),
+    ("incidents", "Incidents", "/incidents", "crit", False),
     ("timeline", "Timeline", "/timeline", "list", True),
     ("checklists", "Checklists", "/checklists", "list", False),
     ("roster", "Roster", "/roster", "person", False),
@@ -86,7 +88,16 @@ async def page(
         sign_out_url="/sign-out",
     )
     return _render(
-        frame, template, {"page": view, "mission": mission, "csrf_token": scope.viewer.csrf, **context}, status
+        frame,
+        template,
+        {
+            "page": view,
+            "mission": mission,
+            "is_asked": mission.asks(scope.viewer),
+            "csrf_token": scope.viewer.csrf,
+            **context,
+        },
+        status,
     )
 
 

@@ -12,5 +12,6 @@ import "./keys.js";
 import "./tabs.js";
 import "./theme.js";
 import "./sound.js";
+import "./decision.js";
 
 if (document.querySelector("[data-chart]")) import("./chart.js");

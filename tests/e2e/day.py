@@ -79,8 +79,12 @@ class Day:
 
     # ── a fresh rehearsal ───────────────────────────────────────────────────
 
-    async def begin(self) -> None:
-        """End what the test before left, bring all traffic to BLUE, create a rehearsal, wait until it is watched."""
+    async def begin(self, source: str = "") -> None:
+        """End what the test before left, bring all traffic to BLUE, create a rehearsal, wait until it is watched.
+
+        `source` is another plan with ALAWAEL's positions; by default ALAWAEL's own."""
+        self.source = source or PLAN_FILE.read_text(encoding="utf-8")
+        self.plan = load_plan(self.source, PLAN_FILE.name)
         await asyncio.to_thread(_wait_for, f"{self.installation.url}/readyz")
         await self.range.reset_knobs()
         epoch = await self.database.run(self._end_all)

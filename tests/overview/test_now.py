@@ -13,7 +13,7 @@ from app.domain.plan import Plan
 from app.domain.signoffs import Difference, Gate, GateVerdict, Verdict, Vote, VoteLine, VoteState
 from app.overview.queries_now import now_for, role_of
 from app.overview.queries_now_table import TABLE, Role
-from app.overview.views import NowFacts, NowView, OperationNow
+from app.overview.views import AskedNow, NowFacts, NowView, OperationNow, TriggerNow
 from app.web.access import capabilities_of
 from app.web.mission import HealthView
 
@@ -320,3 +320,61 @@ def test_a_hold_names_its_reason_and_cuts_an_endless_one(facts_of: FactsOf) -> N
 def test_a_time_gone_by_is_said_with_its_age(facts_of: FactsOf, plan: Plan) -> None:
     late = facts_of("executive", State.PREPARING, gate=gate_with(plan, {}), now=PLANNED + timedelta(minutes=12))
     assert "planned for 14:00, 12\u00a0min ago" in now_for(late).advice
+
+
+# ── what asks for an answer ───────────────────────────────────────────────────────────────────────────────────────
+
+RUNNING = TriggerNow("error rate on GREEN 2.6 %, above 2 % for 46 s", "14:24:40")
+
+
+@pytest.mark.parametrize("position", ["devops_lead", "devops", "project_manager"])
+def test_a_running_countdown_comes_first_for_whoever_can_do_something(facts_of: FactsOf, position: str) -> None:
+    asked = AskedNow("Decision at minute 5", "Any issues yet?", "DevOps lead", is_yours=True, until="14:15:00")
+    found = now_for(facts_of(position, State.SWITCHED, trigger=RUNNING, decision=asked))
+    assert found.headline == "GREEN rolls back by itself at 14:24:40"
+    assert found.tone == "crit"
+    held = replace(RUNNING, is_held=True)
+    assert "held" in now_for(facts_of(position, State.SWITCHED, trigger=held)).headline
+    recommended = replace(RUNNING, is_recommended=True, fires_at="")
+    assert "recommended" in now_for(facts_of(position, State.SWITCHED, trigger=recommended)).headline
+
+
+@pytest.mark.parametrize("position", ["operations", "backend_lead", "support", "executive"])
+def test_a_countdown_is_not_the_business_of_the_others(facts_of: FactsOf, position: str) -> None:
+    with_it = now_for(facts_of(position, State.SWITCHED, trigger=RUNNING))
+    assert with_it == now_for(facts_of(position, State.SWITCHED))
+
+
+def test_an_open_decision_is_named_to_those_asked(facts_of: FactsOf) -> None:
+    mine = AskedNow("Decision at minute 5", "Any issues yet?", "DevOps lead", is_yours=True, until="14:15:00")
+    found = now_for(facts_of("devops_lead", State.SWITCHED, decision=mine))
+    assert found.headline == "Decision at minute 5: answer by 14:15:00"
+    assert [move.goal for move in found.moves] == ["decisions"]
+    others = replace(mine, is_yours=False)
+    reads = now_for(facts_of("executive", State.SWITCHED, decision=others))
+    assert reads.headline == now_for(facts_of("executive", State.SWITCHED)).headline
+    assert "Decision at minute 5 is open: DevOps lead is asked." in reads.advice
+    nobody = replace(others, until="")
+    for position in POSITIONS:
+        escalated = facts_of(position, State.SWITCHED, decision=nobody, call="VP Operations (+1 555 0100)")
+        assert now_for(escalated).headline == "Decision at minute 5: call VP Operations (+1 555 0100)"
+
+
+def test_an_incident_is_named_to_who_decides_and_who_checks(facts_of: FactsOf) -> None:
+    mine = AskedNow("Slow", "", "DevOps lead", is_yours=True, until="14:15:00")
+    assert (
+        now_for(facts_of("devops_lead", State.SWITCHED, incident=mine)).headline == "Incident, Slow: decide by 14:15:00"
+    )
+    check = replace(mine, is_yours=False, check="checks the logs")
+    found = now_for(facts_of("backend_lead", State.PREPARING, incident=check))
+    assert found.headline == "Incident, Slow: say what you find"
+    assert "Your position checks the logs." in found.advice
+
+
+def test_the_phase_is_completed_after_its_last_point_is_answered(facts_of: FactsOf) -> None:
+    late = {"switched_at": NOW - timedelta(minutes=31)}
+    last = AskedNow("Decision at minute 30", "Is phase 4 complete?", "DevOps lead", is_yours=False, until="14:40:00")
+    found = now_for(facts_of("project_manager", State.SWITCHED, decision=last, **late))
+    assert "complete phase" not in found.headline
+    assert "Decision at minute 30 is open: DevOps lead is asked." in found.advice
+    assert "complete phase 4" in now_for(facts_of("project_manager", State.SWITCHED, **late)).headline
