@@ -95,7 +95,7 @@ def test_imports_are_relative_and_exist(path: Path) -> None:
 
 def test_the_first_visit_is_small() -> None:
     """htmx, every style sheet that a home can ask for, all scripts (without the charts) and one font, as they are
-    served: at most 95 kB, so that a page, its fragments and the headers of thirty answers fit into the goal of 115 kB."""
+    served: at most 95 kB, so that a page, its fragments and thirty answers' headers fit into the goal of 115 kB."""
     static = StaticFiles()
     pages = "".join((TEMPLATES / name).read_text() for name in ("_base.html", "overview/home.html"))
     sheets = [path for path in CSS if f"css/{path.name}" in pages]
