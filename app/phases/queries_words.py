@@ -122,7 +122,7 @@ def phase_words(
     match state:
         case State.PLANNED if unmet:
             amount = "one condition is" if len(unmet) == 1 else f"{len(unmet)} conditions are"
-            return f"{name}: {amount} open before it can start", f"Led by {in_sentence(lead)}."
+            return f"{name}: {amount} open before it can start", f"{lead} starts it then."
         case State.PLANNED:
             return f"{name}: it can start", f"{lead} starts it."
         case State.RUNNING if all(condition.is_met for condition in exits):
