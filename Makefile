@@ -4,7 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 FAULT ?=
 TARGET ?=
-DRILL = $(if $(FAULT),--fault $(FAULT),) $(if $(TARGET),--target $(TARGET),)
+PHASES ?=
+SPEED ?=
+DRILL = $(if $(FAULT),--fault $(FAULT),) $(if $(TARGET),--target $(TARGET),) $(if $(PHASES),--phases $(PHASES),) $(if $(SPEED),--speed $(SPEED),)
 
 .DEFAULT_GOAL := help
 SEEDS ?= 2000

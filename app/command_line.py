@@ -104,11 +104,15 @@ def drill(
     data: Annotated[Path | None, typer.Option(help="Data folder; a temporary one by default.")] = None,
     customers: Annotated[int, typer.Option(min=1, max=1000)] = 60,
     target: Annotated[str, typer.Option(help=TARGETS)] = "agent",
+    phases: Annotated[
+        str, typer.Option(help="production, or all: the whole day, seven days in minutes.")
+    ] = "production",
+    speed: Annotated[str, typer.Option(help="Of the plan's clock, with --phases all: max.")] = "max",
 ) -> None:
     """Rehearse unattended in a range of its own; the last line printed is one JSON object."""
     from app.drill import run_drill
 
-    raise typer.Exit(run_drill(fault=fault, data=data, customers=customers, target=target))
+    raise typer.Exit(run_drill(fault=fault, data=data, customers=customers, target=target, phases=phases, speed=speed))
 
 
 @app.command()

@@ -4,6 +4,7 @@ Five people sign off over HTTP, DevOps arms and switches, everybody watches unti
 customers' traffic in a range of its own. The last line printed is one JSON object; the exit code is 0 if `ok`.
 """
 
-from app.drill.run import FAULTS, run_drill
+from app.drill.begin import run_drill
+from app.drill.run import FAULTS
 
 __all__ = ["FAULTS", "run_drill"]

@@ -2,13 +2,10 @@
 
 import asyncio
 import contextlib
-import json
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import func, select
@@ -21,8 +18,7 @@ from app.domain.operations import State
 from app.drill.fired import AFTERWARDS_S, TRIGGER_FAULTS, what_fired
 from app.drill.team import Result, Team, WentWrong, as_ms, gather_team, sign_off, tick
 from app.providers.range_control import RangeControl
-from app.rehearsal.site_file import TARGETS, is_target
-from app.rehearsal.supervisor import Installation, StartFailed
+from app.rehearsal.supervisor import Installation
 
 AWS_FAULTS: dict[str, list[dict[str, Any]]] = {
     "aws-throttled": [{"kind": "error", "code": "Throttling", "percent": 50}],
@@ -30,43 +26,17 @@ AWS_FAULTS: dict[str, list[dict[str, Any]]] = {
 }
 """Faults of the simulated AWS alone: half of all calls throttled; DNS that takes no change."""
 FAULTS = ("", "green-slow", "green-dead", "worker-kill", "postgres-restart", *TRIGGER_FAULTS, *AWS_FAULTS)
-BASE_PORT = 8500
 SIGNERS = ("DevOps lead", "Backend lead", "Security officer", "Operations", "Project manager")
 GREEN_SLOW_MS = 1500
-DRILL_WITHIN_S = 300
 
 Value = TypeVar("Value")
 
 
-def run_drill(*, fault: str = "", data: Path | None = None, customers: int = 60, target: str = "agent") -> int:
-    """Start a range of its own, drill, print the result. Returns the exit code."""
-    if fault not in FAULTS:
-        _print_result({"ok": False, "error": f"unknown fault {fault!r}; one of {', '.join(FAULTS[1:])}"})
-        return 2
-    if not is_target(target):
-        _print_result({"ok": False, "error": f"unknown target {target!r}; one of {', '.join(TARGETS)}"})
-        return 2
-    if fault in AWS_FAULTS and target != "aws":
-        _print_result({"ok": False, "error": f"the fault {fault} needs the target aws"})
-        return 2
-    with tempfile.TemporaryDirectory(prefix="gonogo-drill-") as folder:
-        installation = Installation(data or Path(folder), base_port=BASE_PORT, customers_rps=customers, target=target)
-        try:
-            with installation:
-                result = asyncio.run(Drill(installation, fault, target).run())
-        except StartFailed as error:
-            result = {"ok": False, "fault": fault, "error": str(error)}
-    result["target"] = target
-    _print_result(result)
-    return 0 if result["ok"] else 1
-
-
-def _print_result(result: Result) -> None:
-    print(json.dumps(result, ensure_ascii=False), flush=True)
-
-
 class Drill:
-    """One rehearsal from the first sign-off to the verified rollback."""
+    """One rehearsal from the first sign-off to the verified rollback. What of it others do differently, they override:
+    `course`."""
+
+    within_s = 300
 
     def __init__(self, installation: Installation, fault: str, target: str = "agent") -> None:
         self._installation, self._fault, self._target = installation, fault, target
@@ -85,10 +55,10 @@ class Drill:
             stack.push_async_callback(self._control.aclose)
             teller = asyncio.create_task(self._tell_for_ever())
             try:
-                async with asyncio.timeout(DRILL_WITHIN_S):
-                    await self._course(stack)
+                async with asyncio.timeout(self.within_s):
+                    await self.course(stack)
             except (WentWrong, TimeoutError) as error:
-                self._fall_short(str(error) or f"the drill took longer than {DRILL_WITHIN_S} s")
+                self._fall_short(str(error) or f"the drill took longer than {self.within_s} s")
             teller.cancel()
             await asyncio.gather(teller, return_exceptions=True)
             await self._say_events()
@@ -130,7 +100,7 @@ class Drill:
 
     # ── the course ──────────────────────────────────────────────────────────
 
-    async def _course(self, stack: AsyncExitStack) -> None:
+    async def course(self, stack: AsyncExitStack) -> None:
         deployment = await self._first_deployment()
         team = await gather_team(self._installation.url, deployment.id)
         stack.push_async_callback(team.aclose)

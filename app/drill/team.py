@@ -97,12 +97,12 @@ async def sign_off(member: Member) -> str:
     return question
 
 
-async def tick(member: Member) -> int:
-    """Confirm every open item that this person may confirm on the checklists page. Returns how many."""
+async def tick(member: Member, checklist: str = "before_production") -> int:
+    """Confirm every open item of a checklist that this person may confirm. Returns how many."""
     page = await member.page("/checklists?show=mine")
     done = 0
     for action, version in _ITEM.findall(page):
-        if "/checklists/before_production/" in action:
+        if f"/checklists/{checklist}/" in action:
             await member.post(html.unescape(action), state="done", text="drill evidence", version=version)
             done += 1
     return done
