@@ -309,6 +309,8 @@ class Action(Node):
     """A list of arguments, never a shell line."""
     position: Key | None = None
     """Who does it or answers for it."""
+    daily: str = ""
+    """For what is done every day of the phase: the time of day, in the plan's zone: "08:00"."""
     success_signals: tuple[Line, ...] = ()
     """What its output holds when all is well."""
     failure_signals: tuple[Line, ...] = ()
@@ -336,6 +338,8 @@ class Phase(Node):
     """The go/no-go board before its switch."""
     target: Key | None = None
     """Where it moves traffic."""
+    switch_at_s: Annotated[float, Field(ge=0)] | None = None
+    """Planned moment of the switch, from the start of the phase. Left out: so that the last decision point ends it."""
     strip: tuple[StripStage, ...] = ()
     """The switch, second by second."""
     rollback: RollbackSpec | None = None

@@ -29,6 +29,7 @@ CHECKS: tuple[Callable[[Plan], Iterator[Finding]], ...] = (
     phases.rising_times,
     phases.decision_answers,
     phases.dates_and_times,
+    phases.switch_moment,
 )
 
 

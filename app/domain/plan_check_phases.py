@@ -12,6 +12,8 @@ from app.domain.plan_problems import Finding, Path
 TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 LIMITED_CRITERIA = ("error_rate", "response_time")
 
+WITH_24_HOURS = 'Write it with 24 hours: "14:00".'
+
 
 def one_switch_phase(plan: Plan) -> Iterator[Finding]:
     switching = [p for p, phase in enumerate(plan.phases) if phase.kind == "blue_green"]
@@ -139,8 +141,24 @@ def dates_and_times(plan: Plan) -> Iterator[Finding]:
             remedy = "Write it as 2026-02-27, or leave it empty."
             yield Finding(("phases", p, "schedule", "day"), f"`{day[:60]}` is not a date.", remedy)
         if time and not TIME.fullmatch(time):
-            remedy = 'Write it with 24 hours: "14:00".'
-            yield Finding(("phases", p, "schedule", "time"), f"`{time[:60]}` is not a time of day.", remedy)
+            yield Finding(("phases", p, "schedule", "time"), f"`{time[:60]}` is not a time of day.", WITH_24_HOURS)
+        for a, action in enumerate(phase.actions):
+            if action.daily and not TIME.fullmatch(action.daily):
+                message = f"`{action.daily[:60]}` is not a time of day."
+                yield Finding(("phases", p, "actions", a, "daily"), message, WITH_24_HOURS)
+
+
+def switch_moment(plan: Plan) -> Iterator[Finding]:
+    """The planned moment of the switch lies in the phase that switches, and its decisions end within it."""
+    for p, phase in enumerate(plan.phases):
+        path: Path = ("phases", p, "switch_at_s")
+        if phase.switch_at_s is None:
+            continue
+        if phase.kind != "blue_green":
+            yield Finding(path, f"A phase of kind `{phase.kind}` does not switch.", "Remove it.")
+        elif phase.switch_at_s > phase.duration_s:
+            message = f"{phase.switch_at_s:g} s lies beyond the phase's {phase.duration_s:g} s."
+            yield Finding(path, message, "Lengthen `duration_s` or switch earlier.")
 
 
 def _is_date(text: str) -> bool:
