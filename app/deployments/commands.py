@@ -105,7 +105,7 @@ async def create(
     actor: Actor = SYSTEM,
 ) -> Deployment:
     """A new deployment of a plan, its plan version taken up, its roster seated."""
-    version = await take_up(session, plan, source)
+    version, _ = await take_up(session, plan, source)
     now = await database_now(session)
     production = plan.production
     deployment = Deployment(
@@ -151,8 +151,8 @@ def _columns(holder: SeatHolder) -> dict[str, Any]:
     }
 
 
-async def take_up(session: AsyncSession, plan: Plan, source: str) -> PlanVersion:
-    """The plan's version row, made if this hash was never used before."""
+async def take_up(session: AsyncSession, plan: Plan, source: str) -> tuple[PlanVersion, bool]:
+    """The plan's version row, and whether this made it: a hash that was used before keeps its row."""
     digest = plan_hash(plan)
     statement = insert(PlanVersion).values(
         key=plan.key,
@@ -161,8 +161,10 @@ async def take_up(session: AsyncSession, plan: Plan, source: str) -> PlanVersion
         document=plan.model_dump(mode="json"),
         created_at=await database_now(session),
     )
-    await session.execute(statement.on_conflict_do_nothing(index_elements=["hash"]))
-    return (await session.execute(select(PlanVersion).where(PlanVersion.hash == digest))).scalar_one()
+    statement = statement.on_conflict_do_nothing(index_elements=["hash"])
+    is_new = (await session.scalar(statement.returning(PlanVersion.id))) is not None
+    version = (await session.execute(select(PlanVersion).where(PlanVersion.hash == digest))).scalar_one()
+    return version, is_new
 
 
 async def passing_gate(

@@ -174,7 +174,8 @@ def _decision(plan: Plan, switched: float, point: DecisionPoint) -> Iterator[Hap
 
 
 def _daily(plan: Plan, phase: Phase, start: datetime) -> Iterator[Happening]:
-    """A time that the clocks skip in spring comes as much later as they skip; one shown twice in autumn is the first."""
+    """A time that the clocks skip in spring comes as much later as they skip; one shown twice in autumn is the
+    first."""
     zone = ZoneInfo(plan.timezone)
     actions = [action for action in phase.actions if action.daily]
     end = start + timedelta(seconds=phase.duration_s)
