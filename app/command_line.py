@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli_plan import plan
 from app.config import Misconfigured, from_env
 
 TARGETS = (
@@ -17,7 +18,6 @@ TARGETS = (
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The command center of a deployment day.")
 admin = typer.Typer(no_args_is_help=True, help="Accounts of a live installation.")
 audit = typer.Typer(no_args_is_help=True, help="The event log.")
-plan = typer.Typer(no_args_is_help=True, help="Plans.")
 alerts = typer.Typer(no_args_is_help=True, help="Alerts from monitoring systems.")
 app.add_typer(admin, name="admin")
 app.add_typer(audit, name="audit")
@@ -171,22 +171,6 @@ def verify_log() -> None:
         return bad
 
     raise typer.Exit(1 if asyncio.run(run()) else 0)
-
-
-@plan.command("check")
-def check_plan(file: Path) -> None:
-    """Check a plan file; every problem with line, column and remedy."""
-    from app.domain.plan import plan_hash
-    from app.domain.plan_problems import PlanInvalid
-    from app.providers.plan_yaml import read_plan
-
-    try:
-        found = read_plan(file)
-    except PlanInvalid as error:
-        for problem in error.problems:
-            typer.echo(f"{file}:{problem.line}:{problem.column}: {problem.path}: {problem.message} {problem.remedy}")
-        raise typer.Exit(1) from None
-    typer.echo(f"{found.title}: {len(found.phases)} phases, hash {plan_hash(found)[:12]}")
 
 
 @alerts.command("forward")
