@@ -408,7 +408,7 @@ class Plan(Node):
 
     @property
     def production(self) -> Phase:
-        """The blue-green phase: the one whose switch needs the five sign-offs."""
+        """The blue-green phase: the one whose switch needs the sign-offs."""
         return next(p for p in self.phases if p.kind == "blue_green")
 
 
