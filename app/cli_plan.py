@@ -47,7 +47,7 @@ def print_schema() -> None:
 @plan.command("diff")
 def compare(before: Path, after: Path) -> None:
     """What differs between two plans, by meaning. Exit code 0: nothing; 1: something; 2: a plan is not good."""
-    changes = diff(_read(before), _read(after))
+    changes = diff(read_or_exit(before), read_or_exit(after))
     for section, part in groupby(changes, key=lambda change: change.section):
         typer.echo(section)
         for change in part:
@@ -64,7 +64,7 @@ def play(
     day: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Where the plan has no day.")] = None,
 ) -> None:
     """Play a phase on a clock: 45 minutes in 2 at the default speed. Nothing happens for real."""
-    found = _read(file)
+    found = read_or_exit(file)
     key = phase or found.production.key
     if not any(part.key == key for part in found.phases):
         known = ", ".join(part.key for part in found.phases)
@@ -114,7 +114,8 @@ def _speed(text: str) -> float:
     return rate
 
 
-def _read(file: Path) -> Plan:
+def read_or_exit(file: Path) -> Plan:
+    """The plan of a command; a bad one is told and ends the command with exit code 2."""
     try:
         return read_plan(file)
     except PlanInvalid as error:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli_plan import plan
+from app.cli_plan import plan, read_or_exit
 from app.config import Misconfigured, from_env
 
 TARGETS = (
@@ -32,11 +32,15 @@ def up(
     workers: Annotated[int, typer.Option(min=1, max=8)] = 2,
     customers: Annotated[int, typer.Option(min=0, max=1000, help="Customers' requests a second.")] = 60,
     target: Annotated[str, typer.Option(help=TARGETS)] = "agent",
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", help="Rehearse this plan, with its releases; ALAWAEL's by default.")
+    ] = None,
 ) -> None:
     """Start a rehearsal: PostgreSQL, the range, web and workers. Ctrl-C stops everything; the data stays."""
     from app.rehearsal.up import up as start
 
-    raise typer.Exit(start(data=data, port=port, workers=workers, customers=customers, target=target))
+    plays = (read_or_exit(plan_file), plan_file.absolute()) if plan_file else None
+    raise typer.Exit(start(data=data, port=port, workers=workers, customers=customers, target=target, plan=plays))
 
 
 @app.command()

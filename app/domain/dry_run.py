@@ -125,7 +125,7 @@ def _before(plan: Plan, phase: Phase) -> Iterator[Happening]:
         checklist = plan.checklist(phase.checklist)
         count = "1 item" if len(checklist.items) == 1 else f"{len(checklist.items)} items"
         owners = tuple(dict.fromkeys(item.owner for item in checklist.items))
-        text = f"Checklist “{checklist.title}” is due, {checklist.when}: {count}"
+        text = f"“{checklist.title}” is due, {checklist.when}: {count}"
         yield Happening(-ahead(checklist.when), "checklist", text, _titles(plan, owners))
     gate = phase.signoffs
     if gate:
@@ -161,7 +161,7 @@ def _switch(plan: Plan, phase: Phase) -> Iterator[Happening]:
         checks = "; ".join(check.title for check in stage.checks)
         clock = f"T{'+' if stage.at_s > 0 else '−'}{abs(stage.at_s)}"
         kind: Kind = "switch" if stage.at_s == 0 else "strip"
-        text = f"{clock} {stage.title}: {checks}"
+        text = f"{clock} {_closed(stage.title, ':')} {checks}"
         yield Happening(at + stage.at_s, kind, text, _titles(plan, by) if kind == "switch" else "")
     for point in phase.decisions:
         yield from _decision(plan, at, point)
@@ -169,7 +169,7 @@ def _switch(plan: Plan, phase: Phase) -> Iterator[Happening]:
 
 def _decision(plan: Plan, switched: float, point: DecisionPoint) -> Iterator[Happening]:
     answers = "; ".join(answer.text for answer in point.answers)
-    text = f"Decision at minute {point.minute}: {point.question} Answers: {answers}"
+    text = f"Minute {point.minute}: {_closed(point.question, '.')} Answers: {answers}"
     yield Happening(switched + point.minute * 60, "decision", text, plan.position(point.position).title)
 
 
@@ -197,7 +197,13 @@ def _rollback(plan: Plan, phase: Phase) -> Iterator[Happening]:
             yield Happening(0, "switch", action.title, _titles(plan, [action.position] if action.position else []))
 
 
+def _closed(text: str, mark: str) -> str:
+    """A title with a mark at its end, where it has none of its own."""
+    return text if text[-1] in ".?!:" else text + mark
+
+
 def _length(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:g} s"
-    return f"{seconds / 60:g} min" if seconds % 60 == 0 or seconds < 3600 else f"{seconds / 3600:g} h"
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds % size == 0:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} s"

@@ -232,6 +232,8 @@ class StripCheck(Node):
     ]
     title: Line
     """The line as it stands on the page."""
+    metric: Key | None = None
+    """For `response_normal` and `no_errors`: the metric; `response_time` and `error_rate` where it is left out."""
 
 
 class StripStage(Node):
@@ -410,6 +412,21 @@ class Plan(Node):
     def production(self) -> Phase:
         """The blue-green phase: the one whose switch needs the sign-offs."""
         return next(p for p in self.phases if p.kind == "blue_green")
+
+
+MEASURED = {
+    "response_normal": "response_time",
+    "response_time": "response_time",
+    "no_errors": "error_rate",
+    "error_rate": "error_rate",
+}
+"""Checks that read a metric → the metric's key where the plan names none."""
+
+
+def measured_by(check: StripCheck | Criterion) -> str | None:
+    """The key of the metric that a line of the strip or a criterion reads; None for one that reads none."""
+    usual = MEASURED.get(check.check)
+    return (check.metric or usual) if usual else None
 
 
 def plan_hash(plan: Plan) -> str:

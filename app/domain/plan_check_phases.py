@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import pairwise
 
-from app.domain.plan import Phase, Plan
-from app.domain.plan_check_keys import repeated
+from app.domain.plan import Criterion, Phase, Plan, StripCheck, measured_by
+from app.domain.plan_check_keys import did_you_mean, repeated
 from app.domain.plan_problems import Finding, Path
 
 TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
@@ -92,6 +92,29 @@ def rollback_criteria(plan: Plan) -> Iterator[Finding]:
             if criterion.check not in LIMITED_CRITERIA and criterion.below is not None:
                 message = f"`{criterion.check}` is answered yes or no; it takes no `below`."
                 yield Finding((*path, i, "below"), message, "Remove it.")
+
+
+def measured_lines(plan: Plan) -> Iterator[Finding]:
+    """Lines of the strip and criteria that read a metric: it must be there, or they could never be YES."""
+    known = [metric.key for metric in plan.metrics]
+    for path, line in _lines(plan):
+        key = measured_by(line)
+        if key is None and line.metric is not None:
+            yield Finding((*path, "metric"), f"`{line.check}` reads no metric.", "Remove it.")
+        elif key is not None and key not in known:
+            message = f"There is no metric `{key}`, which `{line.check}` reads."
+            remedy = did_you_mean(key, known, "name one of the plan's under `metric`")
+            where = (*path, "metric") if line.metric else path
+            yield Finding(where, message, remedy, ("metrics",), key)
+
+
+def _lines(plan: Plan) -> Iterator[tuple[Path, StripCheck | Criterion]]:
+    for p, phase in enumerate(plan.phases):
+        for s, stage in enumerate(phase.strip):
+            for c, line in enumerate(stage.checks):
+                yield ("phases", p, "strip", s, "checks", c), line
+        for c, criterion in enumerate(phase.rollback.criteria if phase.rollback else ()):
+            yield ("phases", p, "rollback", "criteria", c), criterion
 
 
 def growing_canary(plan: Plan) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from starlette.datastructures import UploadFile
 
 from app.providers.plan_yaml import MAX_BYTES, decode_plan
 
-PASTED = "pasted text"
+PASTED = "the pasted text"
 LONGEST_NAME = 120
 
 

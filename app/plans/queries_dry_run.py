@@ -45,7 +45,7 @@ def dry_run_view(plan: Plan, digest: str, run: DryRun) -> DryRunView:
         phase=run.phase.key,
         phase_title=run.phase.title,
         start=run.start,
-        length=span(run.length_s),
+        length=span(run.phase.duration_s),
         rows=tuple(_rows(run)),
         phases=tuple((phase.key, f"{phase.number} {phase.title}") for phase in plan.phases),
         is_cut=run.is_cut,

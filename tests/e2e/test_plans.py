@@ -44,7 +44,7 @@ async def test_a_plan_is_brought_in_compared_and_played(day: Day, visitors: Visi
     await look("plans")
     await page.locator("#text").fill(BROKEN)
     await page.locator("#check-button").click()
-    await expect(page.locator("h1")).to_contain_text("wrong with pasted text")
+    await expect(page.locator("h1")).to_contain_text("wrong with the pasted text")
     await expect(page.locator(".plan-problems li").first.locator("mark")).to_have_text("t")
     await look("import-error")
 

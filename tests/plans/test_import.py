@@ -112,7 +112,7 @@ async def test_what_is_wrong_stands_beside_its_line(web: Web) -> None:
     admin = await web.client_as("admin")
     answer = await send(admin, broken("warning: 300", "warning: 100"))
     assert answer.status_code == 422
-    assert "One thing is wrong with pasted text" in answer.text
+    assert "One thing is wrong with the pasted text" in answer.text
     assert "The warning (100) lies below the target (200)." in answer.text
     assert "Order them: target, warning, critical." in answer.text
     assert re.search(r"<bdi>25:\d+</bdi> <code[^>]*>metrics\[0\]\.warning</code>", answer.text)
