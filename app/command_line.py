@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli_plan import plan, read_or_exit
+from app.command_plan import plan, read_or_exit
 from app.config import Misconfigured, from_env
 
 TARGETS = (

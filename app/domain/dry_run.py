@@ -7,12 +7,13 @@ plan's zone, so that 08:00 stays 08:00 on a day when the clocks change.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from app.domain.plan import DecisionPoint, Phase, Plan
+from app.domain.schedule import local, planned_times
 
 Kind = Literal["start", "votes", "checklist", "mark", "canary", "switch", "strip", "decision", "daily", "end"]
 
@@ -76,26 +77,14 @@ def dry_run(plan: Plan, phase_key: str, start: datetime) -> DryRun:
 
 
 def planned_start(plan: Plan, phase_key: str, today: date) -> datetime:
-    """When a phase is planned to start, in UTC: on its day, or today where the plan leaves it open; at its time of
-    day, or when the phase before it ends. A rollback is taken to begin with the switch."""
-    zone = ZoneInfo(plan.timezone)
-    at: datetime | None = None
-    for phase in plan.phases:
-        if phase.kind == "rollback":
-            switched = planned_start(plan, plan.production.key, today) + timedelta(seconds=switch_at(plan.production))
-            if phase.key == phase_key:
-                return switched
-            continue
-        day = date.fromisoformat(phase.schedule.day) if phase.schedule.day else today
-        if phase.schedule.time or phase.schedule.day or at is None:
-            clock = time.fromisoformat(phase.schedule.time) if phase.schedule.time else time()
-            start = datetime.combine(day, clock, zone).astimezone(UTC)
-        else:
-            start = at
-        if phase.key == phase_key:
-            return start
-        at = start + timedelta(seconds=phase.duration_s)
-    raise KeyError(phase_key)
+    """When a phase is planned to start, in UTC: around production, which is on its day, or today where the plan leaves
+    that open. A rollback, which nobody plans, is taken to begin with the switch. Raises KeyError for an unknown phase."""
+    production = plan.production
+    day = date.fromisoformat(production.schedule.day) if production.schedule.day else today
+    clock = time.fromisoformat(production.schedule.time) if production.schedule.time else time()
+    start = local(day, clock, ZoneInfo(plan.timezone))
+    planned = planned_times(plan, start)[phase_key]
+    return planned if planned is not None else start + timedelta(seconds=switch_at(production))
 
 
 def switch_at(phase: Phase) -> float:
@@ -183,7 +172,7 @@ def _daily(plan: Plan, phase: Phase, start: datetime) -> Iterator[Happening]:
     left = LONGEST + 1
     while actions and day <= last and left > 0:
         for action in actions:
-            moment = datetime.combine(day, time.fromisoformat(action.daily), zone).astimezone(UTC)
+            moment = local(day, time.fromisoformat(action.daily), zone)
             if start <= moment < end:
                 who = plan.position(action.position).title if action.position else ""
                 yield Happening((moment - start).total_seconds(), "daily", action.title, who)

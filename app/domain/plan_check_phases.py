@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import pairwise
 
-from app.domain.plan import Criterion, Phase, Plan, StripCheck, measured_by
+from app.domain.plan import Phase, Plan, StripCheck, measured_by
 from app.domain.plan_check_keys import did_you_mean, repeated
+from app.domain.plan_parts import Criterion
 from app.domain.plan_problems import Finding, Path
 
 TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")

@@ -9,7 +9,8 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.domain.plan import Node, Phase, Plan
+from app.domain.plan import Phase, Plan
+from app.domain.plan_parts import Node
 from app.domain.plan_words import (
     KEPT,
     ORDINALS,

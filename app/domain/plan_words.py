@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-from app.domain.plan import Node
+from app.domain.plan_parts import Node
 
 SECTIONS: Mapping[str, str] = {
     "schema_version": "The plan itself",
@@ -19,6 +19,8 @@ SECTIONS: Mapping[str, str] = {
     "triggers": "When to roll back",
     "checklists": "Checklists",
     "phases": "Phases",
+    "incident_checks": "Incidents",
+    "incident_decision_s": "Incidents",
     "contacts": "Contacts",
     "channels": "Channels",
     "rules": "Required of everybody",
@@ -63,6 +65,7 @@ _IDENTITIES: Mapping[str, tuple[str, ...]] = {
     "StripCheck": ("check", "title"),
     "Criterion": ("check", "title"),
     "CanaryStep": ("percent",),
+    "IncidentCheck": ("position", "text"),
     "TimelineMark": ("text", "at_s"),
 }
 """What makes two entries the same one, the surest first; everything else has a key or goes by its place."""

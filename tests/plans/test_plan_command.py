@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.command_line import app
-from app.cli_plan import in_time
+from app.command_plan import in_time
 from app.config import ROOT
 from app.domain.dry_run import dry_run
 from app.providers.plan_yaml import plan_schema, read_plan

@@ -1,10 +1,11 @@
 """What the range plays for a plan: its releases, how they say who they are, and its figures."""
 
+from app.bindings import FigureSite
 from app.config import ROOT
 from app.domain.sides import Side
 from app.providers.plan_yaml import read_plan
 from app.rehearsal.cast import VARIABLE, About, figures_of, played, target_of, told
-from app.wiring import FigureSite
+from app.wiring import formula_of
 
 HARBOUR = read_plan(ROOT / "plans" / "harbour.yaml")
 ALAWAEL = read_plan(ROOT / "plans" / "alawael.yaml")
@@ -34,7 +35,7 @@ def test_alawaels_keep_their_header_and_figures() -> None:
 def test_every_metric_of_the_port_has_a_figure_that_the_site_takes() -> None:
     figures = figures_of(HARBOUR)
     assert set(figures) == {metric.key for metric in HARBOUR.metrics}
-    made = {key: FigureSite.model_validate(figure).formula() for key, figure in figures.items()}
+    made = {key: formula_of(FigureSite.model_validate(figure)) for key, figure in figures.items()}
     assert [type(made[key]).__name__ for key in ("booking_time", "refused", "open_lines", "memory_used")] == [
         "Quantile",
         "Share",
