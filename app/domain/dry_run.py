@@ -78,7 +78,7 @@ def dry_run(plan: Plan, phase_key: str, start: datetime) -> DryRun:
 
 def planned_start(plan: Plan, phase_key: str, today: date) -> datetime:
     """When a phase is planned to start, in UTC: around production, which is on its day, or today where the plan leaves
-    that open. A rollback, which nobody plans, is taken to begin with the switch. Raises KeyError for an unknown phase."""
+    that open. A rollback, which nobody plans, is taken to begin with the switch. Raises KeyError."""
     production = plan.production
     day = date.fromisoformat(production.schedule.day) if production.schedule.day else today
     clock = time.fromisoformat(production.schedule.time) if production.schedule.time else time()

@@ -320,6 +320,11 @@ class Action(Node):
     on_failure: str = ""
     """What to do then."""
 
+    @property
+    def dated_title(self) -> str:
+        """ "Daily 08:00: Review the report"; the title alone of what is done once."""
+        return f"Daily {self.daily}: {self.title}" if self.daily else self.title
+
 
 class Phase(Node):
     key: Key

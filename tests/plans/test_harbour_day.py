@@ -30,7 +30,8 @@ SIGNERS = ("platform_engineer_1", "cargo_desk", "customs_liaison")
 EVERYBODY = (*SIGNERS, "platform_engineer_2", "harbour_master", "data_steward", "terminal_observer", "admin")
 PAGES = (
     *("", "/board", "/switch", "/wall", "/metrics", "/triggers", "/timeline", "/checklists"),
-    *("/roster", "/plan", "/card", "/home/_panels", "/_mission"),
+    *("/roster", "/plan", "/card", "/home/_panels", "/_mission", "/decisions", "/incidents"),
+    *("/phases", *(f"/phases/{phase.key}" for phase in PLAN.phases)),
 )
 ALAWAELS = re.compile(
     r"ALAWAEL|DevOps|VP Operations|[Bb]ackend lead|[Ss]ecurity officer|[Pp]roject manager|\b[Ff]ive\b|GitHub"
