@@ -20,7 +20,7 @@ help: ## Explain the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 run: environment ## Start everything for a rehearsal and print one URL (Ctrl-C stops it; the data stays)
-	@exec setpriv --pdeathsig TERM -- "$(BIN)/gonogo" up
+	@exec setpriv --pdeathsig TERM -- "$(BIN)/gonogo" up $(if $(PLAN),--plan "plans/$(PLAN).yaml")
 
 test: environment-dev ## Run all tests: unit, integration on PostgreSQL, end-to-end in Chromium
 	@"$(BIN)/python" -m pytest -n 2 --dist loadfile $(ARGS)

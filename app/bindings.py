@@ -37,11 +37,38 @@ class SideSite(Node):
     required: Annotated[int, Field(ge=1)] = 1
 
 
+class FigureSite(Node):
+    """How a plan's metric is computed from the Prometheus page of a side (docs/live.md)."""
+
+    kind: Literal["quantile", "share", "level", "rate"]
+    series: Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=200)]
+    """`quantile`: a histogram; `share`, `rate`: a counter; `level`: a gauge."""
+    quantile: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    scale: Annotated[float, Field(gt=0)] = 1
+    """What a value is multiplied by: 1000 makes ms of seconds."""
+    label: str = ""
+    starts: str = ""
+    """For `share`: the part of the counter whose label starts so."""
+    of: str = ""
+    """For `level` and `rate`: the gauge that is the whole; the figure is a percentage of it."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "FigureSite":
+        if (self.kind == "share" and not (self.label and self.starts)) or (self.kind == "rate" and not self.of):
+            raise ValueError("a share needs label and starts, a rate needs of")
+        return self
+
+
+MetricKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+
+
 class BoundSite(Node):
     """What every provider's binding says: the way in for customers, and where each side answers for itself."""
 
     public_url: str
     sides: dict[Side, SideSite]
+    figures: dict[MetricKey, FigureSite] = {}
+    """By the plan's metric; those that every site knows need no entry."""
 
     @property
     def pinned(self) -> dict[str, Any]:

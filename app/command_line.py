@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from app.command_plan import plan, read_or_exit
 from app.config import Misconfigured, from_env
 
 TARGETS = (
@@ -17,7 +18,6 @@ TARGETS = (
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The command center of a deployment day.")
 admin = typer.Typer(no_args_is_help=True, help="Accounts of a live installation.")
 audit = typer.Typer(no_args_is_help=True, help="The event log.")
-plan = typer.Typer(no_args_is_help=True, help="Plans.")
 alerts = typer.Typer(no_args_is_help=True, help="Alerts from monitoring systems.")
 app.add_typer(admin, name="admin")
 app.add_typer(audit, name="audit")
@@ -32,11 +32,15 @@ def up(
     workers: Annotated[int, typer.Option(min=1, max=8)] = 2,
     customers: Annotated[int, typer.Option(min=0, max=1000, help="Customers' requests a second.")] = 60,
     target: Annotated[str, typer.Option(help=TARGETS)] = "agent",
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", help="Rehearse this plan, with its releases; ALAWAEL's by default.")
+    ] = None,
 ) -> None:
     """Start a rehearsal: PostgreSQL, the range, web and workers. Ctrl-C stops everything; the data stays."""
     from app.rehearsal.up import up as start
 
-    raise typer.Exit(start(data=data, port=port, workers=workers, customers=customers, target=target))
+    plays = (read_or_exit(plan_file), plan_file.absolute()) if plan_file else None
+    raise typer.Exit(start(data=data, port=port, workers=workers, customers=customers, target=target, plan=plays))
 
 
 @app.command()
@@ -171,22 +175,6 @@ def verify_log() -> None:
         return bad
 
     raise typer.Exit(1 if asyncio.run(run()) else 0)
-
-
-@plan.command("check")
-def check_plan(file: Path) -> None:
-    """Check a plan file; every problem with line, column and remedy."""
-    from app.domain.plan import plan_hash
-    from app.domain.plan_problems import PlanInvalid
-    from app.providers.plan_yaml import read_plan
-
-    try:
-        found = read_plan(file)
-    except PlanInvalid as error:
-        for problem in error.problems:
-            typer.echo(f"{file}:{problem.line}:{problem.column}: {problem.path}: {problem.message} {problem.remedy}")
-        raise typer.Exit(1) from None
-    typer.echo(f"{found.title}: {len(found.phases)} phases, hash {plan_hash(found)[:12]}")
 
 
 @alerts.command("forward")

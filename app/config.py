@@ -30,6 +30,8 @@ class Settings:
     secure_cookies: bool
     fault_file: Path | None = None
     """Where tests order a worker's death (app/rehearsal/fault_point.py); never in a live installation."""
+    plan_file: Path | None = None
+    """What a range rehearses first; ALAWAEL's plan without it. A live installation is given its plans."""
 
     @property
     def is_range(self) -> bool:
@@ -101,4 +103,5 @@ def from_env(environ: dict[str, str] | None = None) -> Settings:
         worker_name=env.get("GONOGO_WORKER_NAME", f"worker-{os.getpid()}"),
         secure_cookies=env.get("GONOGO_INSECURE_COOKIES", "") != "1" and mode == "live",
         fault_file=Path(env["GONOGO_FAULT_FILE"]) if env.get("GONOGO_FAULT_FILE") else None,
+        plan_file=Path(env["GONOGO_PLAN"]) if env.get("GONOGO_PLAN") else None,
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from ruamel.yaml import YAML
@@ -28,10 +27,9 @@ def seat_name(position: Position, seat: int) -> str:
     return position.title if position.seats == 1 else f"{position.title} {seat}"
 
 
-async def seed_rehearsal(
-    session: AsyncSession, settings: Settings, site: Site, plan_file: Path = PLAN_FILE
-) -> Deployment | None:
+async def seed_rehearsal(session: AsyncSession, settings: Settings, site: Site) -> Deployment | None:
     """The rehearsal's deployment, made if the range has none yet."""
+    plan_file = settings.plan_file or PLAN_FILE
     if not settings.is_range:
         raise Misconfigured("Only a range is seeded; a live installation starts with `gonogo admin create`.")
     await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from app.bindings import Node, TargetSite, balancer_of, follower_of
+from app.bindings import FigureSite, Node, TargetSite, balancer_of, follower_of
 from app.config import Misconfigured, Settings
 from app.domain.plan import Plan
 from app.domain.sides import Release, Side
@@ -24,7 +24,8 @@ from app.ports.traffic import TrafficTarget
 from app.providers.alert_hooks import AlertHook, HookName
 from app.providers.clock import SystemClock
 from app.providers.http_probe import HttpProber
-from app.providers.prometheus_text import PrometheusText
+from app.providers.prometheus_scrape import Formula, Level, Quantile, Rate, Share
+from app.providers.prometheus_text import FORMULAS, PrometheusText
 from app.providers.range_customers import RangeCustomers
 
 READINGS_IN_A_WINDOW = 5
@@ -149,9 +150,7 @@ class Ports:
             name=target,
             traffic=balancer_of(target, site),
             prober=HttpProber(site.public_url, identity=spec.identity, digests=digests),
-            metrics=PrometheusText(
-                {side: address.url + address.metrics for side, address in site.sides.items()}, window_s=window_s(plan)
-            ),
+            metrics=_figures(plan, site),
             customers=customers,
             side_urls={side: address.url for side, address in site.sides.items()},
             follower=follower_of(site),
@@ -163,6 +162,25 @@ def window_s(plan: Plan) -> float:
     more than 10 s. A longer window sees a fault later, a shorter one takes a single slow answer for one."""
     shortest = min((metric.every_s for metric in plan.metrics), default=LONGEST_WINDOW_S)
     return min(LONGEST_WINDOW_S, READINGS_IN_A_WINDOW * shortest)
+
+
+def formula_of(figure: FigureSite) -> Formula:
+    match figure.kind:
+        case "quantile":
+            return Quantile(figure.series, figure.quantile, figure.scale)
+        case "share":
+            return Share(figure.series, figure.label, figure.starts)
+        case "level":
+            return Level(figure.series, figure.of, figure.scale)
+        case "rate":
+            return Rate(figure.series, figure.of)
+
+
+def _figures(plan: Plan, site: TargetSite) -> PrometheusText:
+    """Both sides' own pages; the site's figures are computed besides the usual ones, and before them."""
+    pages = {side: address.url + address.metrics for side, address in site.sides.items()}
+    own = {key: formula_of(figure) for key, figure in site.figures.items()}
+    return PrometheusText(pages, window_s=window_s(plan), formulas={**FORMULAS, **own})
 
 
 def make_ports(settings: Settings) -> Ports:

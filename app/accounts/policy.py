@@ -78,6 +78,10 @@ _TABLE = (
     Action("timeline.view", ("observe",), token="read"),
     Action("timeline.note", ("note",)),
     Action("plans.view", ("observe",)),
+    # Plans are no secrets among those who work here; taking one up changes nothing that runs.
+    Action("plans.list"),
+    Action("plans.take_up", ("administer",)),
+    Action("plans.schema.view", public=True),
     Action("realtime.stream", ("observe",)),
     Action("range.view", ("observe",)),
     Action("range.turn", ("administer", "switch", "proceed")),

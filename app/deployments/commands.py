@@ -15,6 +15,7 @@ from app.domain.deployments import Change, Course, State
 from app.domain.epochs import block_after
 from app.domain.errors import Rejected
 from app.domain.plan import Plan, plan_hash
+from app.domain.plan_people import votes_wanted
 from app.domain.signoffs import Binding, GateVerdict
 from app.eventlog.log import SYSTEM, Actor, Entry, append, touch
 from app.phases.commands_rows import follow_course, make_rows, replan
@@ -105,7 +106,7 @@ async def create(
     actor: Actor = SYSTEM,
 ) -> Deployment:
     """A new deployment of a plan, its plan version taken up, its roster seated."""
-    version = await take_up(session, plan, source)
+    version, _ = await take_up(session, plan, source)
     now = await database_now(session)
     production = plan.production
     deployment = Deployment(
@@ -151,8 +152,8 @@ def _columns(holder: SeatHolder) -> dict[str, Any]:
     }
 
 
-async def take_up(session: AsyncSession, plan: Plan, source: str) -> PlanVersion:
-    """The plan's version row, made if this hash was never used before."""
+async def take_up(session: AsyncSession, plan: Plan, source: str) -> tuple[PlanVersion, bool]:
+    """The plan's version row, and whether this made it: a hash that was used before keeps its row."""
     digest = plan_hash(plan)
     statement = insert(PlanVersion).values(
         key=plan.key,
@@ -161,8 +162,10 @@ async def take_up(session: AsyncSession, plan: Plan, source: str) -> PlanVersion
         document=plan.model_dump(mode="json"),
         created_at=await database_now(session),
     )
-    await session.execute(statement.on_conflict_do_nothing(index_elements=["hash"]))
-    return (await session.execute(select(PlanVersion).where(PlanVersion.hash == digest))).scalar_one()
+    statement = statement.on_conflict_do_nothing(index_elements=["hash"])
+    is_new = (await session.scalar(statement.returning(PlanVersion.id))) is not None
+    version = (await session.execute(select(PlanVersion).where(PlanVersion.hash == digest))).scalar_one()
+    return version, is_new
 
 
 async def passing_gate(
@@ -176,7 +179,7 @@ async def passing_gate(
         twice = f"{', '.join(gate.same_person)} gave more than one" if gate.same_person else ""
         raise Rejected(
             f"The gate has not passed ({'; '.join(part for part in (missing, twice) if part)}).",
-            remedy="All five sign-offs must be GO, by five people, on what the board shows now.",
+            remedy=f"All {votes_wanted(plan)} sign-offs must be GO, by as many people, on what the board shows now.",
             conflict=True,
             code="gate",
         )
@@ -188,7 +191,8 @@ async def proceed(session: AsyncSession, scope: Scope) -> None:
     if not course.allowed(State(deployment.state), Change.PROCEED):
         course.follow(course_of(deployment), Change.PROCEED)
     await passing_gate(session, deployment, scope.plan, scope.plan_hash)
-    text = f"{scope.seat_title} proceeded: five GO by five people"
+    count = votes_wanted(scope.plan)
+    text = f"{scope.seat_title} proceeded: {count} GO by {count} people"
     await apply(session, deployment, Change.PROCEED, actor=scope.actor, text=text)
 
 
@@ -305,7 +309,7 @@ async def resume(session: AsyncSession, scope: Scope) -> None:
 
 
 async def reschedule(session: AsyncSession, scope: Scope, planned_at: datetime, reason: str) -> None:
-    """A new planned time: a new attempt with five new sign-offs."""
+    """A new planned time: a new attempt with new sign-offs."""
     deployment = await lock(session, scope.id)
     if planned_at <= await database_now(session):
         raise Rejected(
@@ -330,7 +334,7 @@ async def reschedule(session: AsyncSession, scope: Scope, planned_at: datetime, 
 async def reopen(session: AsyncSession, scope: Scope) -> None:
     """A new attempt after a rollback."""
     deployment = await lock(session, scope.id)
-    text = f"{scope.seat_title} opened attempt {deployment.attempt + 1}: five new sign-offs"
+    text = f"{scope.seat_title} opened attempt {deployment.attempt + 1}: {votes_wanted(scope.plan)} new sign-offs"
     await apply(session, deployment, Change.NEW_ATTEMPT, actor=scope.actor, text=text)
 
 

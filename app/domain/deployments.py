@@ -19,7 +19,7 @@ class State(StrEnum):
     """All traffic was observed on GREEN; the team watches. Rollback is one press away."""
     ROLLING_BACK = "rolling_back"
     ROLLED_BACK = "rolled_back"
-    """On BLUE again; a new attempt needs five new sign-offs."""
+    """On BLUE again; a new attempt needs new sign-offs."""
     ON_HOLD = "on_hold"
     COMPLETED = "completed"
     """The phase is complete, BLUE is still warm: rollback stays possible until phase 6 retires BLUE."""
@@ -69,11 +69,11 @@ TRANSITIONS: dict[tuple[State, Change], State] = {
 }
 
 NEW_ATTEMPT_CHANGES = (Change.RESCHEDULE, Change.NEW_ATTEMPT)
-"""These ask for five new sign-offs: what was voted for is no longer what will happen."""
+"""These ask for new sign-offs: what was voted for is no longer what will happen."""
 
 _WHY_NOT = {
     Change.PROCEED: "Proceeding starts from an open gate",
-    Change.ARM: "Arming comes after the project manager proceeded",
+    Change.ARM: "Arming comes after proceeding",
     Change.SWITCH: "Only an armed deployment can switch",
     Change.ROLL_BACK: "There is nothing to roll back: no switch of this attempt has begun",
     Change.BREAK_GLASS: "Break-glass moves only what was armed",

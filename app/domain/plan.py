@@ -232,6 +232,8 @@ class StripCheck(Node):
     ]
     title: Line
     """The line as it stands on the page."""
+    metric: Key | None = None
+    """For `response_normal` and `no_errors`: the metric; `response_time` and `error_rate` where it is left out."""
 
 
 class StripStage(Node):
@@ -309,12 +311,19 @@ class Action(Node):
     """A list of arguments, never a shell line."""
     position: Key | None = None
     """Who does it or answers for it."""
+    daily: str = ""
+    """For what is done every day of the phase: the time of day, in the plan's zone: "08:00"."""
     success_signals: tuple[Line, ...] = ()
     """What its output holds when all is well."""
     failure_signals: tuple[Line, ...] = ()
     """What its output holds when it failed."""
     on_failure: str = ""
     """What to do then."""
+
+    @property
+    def dated_title(self) -> str:
+        """ "Daily 08:00: Review the report"; the title alone of what is done once."""
+        return f"Daily {self.daily}: {self.title}" if self.daily else self.title
 
 
 class Phase(Node):
@@ -336,6 +345,8 @@ class Phase(Node):
     """The go/no-go board before its switch."""
     target: Key | None = None
     """Where it moves traffic."""
+    switch_at_s: Annotated[float, Field(ge=0)] | None = None
+    """Planned moment of the switch, from the start of the phase. Left out: so that the last decision point ends it."""
     strip: tuple[StripStage, ...] = ()
     """The switch, second by second."""
     rollback: RollbackSpec | None = None
@@ -404,8 +415,23 @@ class Plan(Node):
 
     @property
     def production(self) -> Phase:
-        """The blue-green phase: the one whose switch needs the five sign-offs."""
+        """The blue-green phase: the one whose switch needs the sign-offs."""
         return next(p for p in self.phases if p.kind == "blue_green")
+
+
+MEASURED = {
+    "response_normal": "response_time",
+    "response_time": "response_time",
+    "no_errors": "error_rate",
+    "error_rate": "error_rate",
+}
+"""Checks that read a metric → the metric's key where the plan names none."""
+
+
+def measured_by(check: StripCheck | Criterion) -> str | None:
+    """The key of the metric that a line of the strip or a criterion reads; None for one that reads none."""
+    usual = MEASURED.get(check.check)
+    return (check.metric or usual) if usual else None
 
 
 def plan_hash(plan: Plan) -> str:

@@ -25,10 +25,12 @@ CHECKS: tuple[Callable[[Plan], Iterator[Finding]], ...] = (
     phases.questions_of_distinct_positions,
     phases.strip_in_order,
     phases.rollback_criteria,
+    phases.measured_lines,
     phases.growing_canary,
     phases.rising_times,
     phases.decision_answers,
     phases.dates_and_times,
+    phases.switch_moment,
 )
 
 

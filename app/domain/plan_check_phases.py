@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import pairwise
 
-from app.domain.plan import Phase, Plan
-from app.domain.plan_check_keys import repeated
+from app.domain.plan import Phase, Plan, StripCheck, measured_by
+from app.domain.plan_check_keys import did_you_mean, repeated
+from app.domain.plan_parts import Criterion
 from app.domain.plan_problems import Finding, Path
 
 TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 LIMITED_CRITERIA = ("error_rate", "response_time")
+
+WITH_24_HOURS = 'Write it with 24 hours: "14:00".'
 
 
 def one_switch_phase(plan: Plan) -> Iterator[Finding]:
@@ -92,6 +95,29 @@ def rollback_criteria(plan: Plan) -> Iterator[Finding]:
                 yield Finding((*path, i, "below"), message, "Remove it.")
 
 
+def measured_lines(plan: Plan) -> Iterator[Finding]:
+    """Lines of the strip and criteria that read a metric: it must be there, or they could never be YES."""
+    known = [metric.key for metric in plan.metrics]
+    for path, line in _lines(plan):
+        key = measured_by(line)
+        if key is None and line.metric is not None:
+            yield Finding((*path, "metric"), f"`{line.check}` reads no metric.", "Remove it.")
+        elif key is not None and key not in known:
+            message = f"There is no metric `{key}`, which `{line.check}` reads."
+            remedy = did_you_mean(key, known, "name one of the plan's under `metric`")
+            where = (*path, "metric") if line.metric else path
+            yield Finding(where, message, remedy, ("metrics",), key)
+
+
+def _lines(plan: Plan) -> Iterator[tuple[Path, StripCheck | Criterion]]:
+    for p, phase in enumerate(plan.phases):
+        for s, stage in enumerate(phase.strip):
+            for c, line in enumerate(stage.checks):
+                yield ("phases", p, "strip", s, "checks", c), line
+        for c, criterion in enumerate(phase.rollback.criteria if phase.rollback else ()):
+            yield ("phases", p, "rollback", "criteria", c), criterion
+
+
 def growing_canary(plan: Plan) -> Iterator[Finding]:
     for p, phase in enumerate(plan.phases):
         path: Path = ("phases", p, "canary")
@@ -139,8 +165,24 @@ def dates_and_times(plan: Plan) -> Iterator[Finding]:
             remedy = "Write it as 2026-02-27, or leave it empty."
             yield Finding(("phases", p, "schedule", "day"), f"`{day[:60]}` is not a date.", remedy)
         if time and not TIME.fullmatch(time):
-            remedy = 'Write it with 24 hours: "14:00".'
-            yield Finding(("phases", p, "schedule", "time"), f"`{time[:60]}` is not a time of day.", remedy)
+            yield Finding(("phases", p, "schedule", "time"), f"`{time[:60]}` is not a time of day.", WITH_24_HOURS)
+        for a, action in enumerate(phase.actions):
+            if action.daily and not TIME.fullmatch(action.daily):
+                message = f"`{action.daily[:60]}` is not a time of day."
+                yield Finding(("phases", p, "actions", a, "daily"), message, WITH_24_HOURS)
+
+
+def switch_moment(plan: Plan) -> Iterator[Finding]:
+    """The planned moment of the switch lies in the phase that switches, and its decisions end within it."""
+    for p, phase in enumerate(plan.phases):
+        path: Path = ("phases", p, "switch_at_s")
+        if phase.switch_at_s is None:
+            continue
+        if phase.kind != "blue_green":
+            yield Finding(path, f"A phase of kind `{phase.kind}` does not switch.", "Remove it.")
+        elif phase.switch_at_s > phase.duration_s:
+            message = f"{phase.switch_at_s:g} s lies beyond the phase's {phase.duration_s:g} s."
+            yield Finding(path, message, "Lengthen `duration_s` or switch earlier.")
 
 
 def _is_date(text: str) -> bool:

@@ -57,6 +57,8 @@ class Criterion(Node):
     """As a question: "Health checks pass?"."""
     below: float | None = None
     """The limit, for `error_rate` and `response_time`."""
+    metric: Key | None = None
+    """For these two: the metric; the one of the same name where it is left out."""
 
 
 class Contact(Node):

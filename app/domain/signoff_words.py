@@ -168,7 +168,7 @@ def advice(plan: Plan, state: State, gate: Gate, own: frozenset[str]) -> str:
         return ""
     if gate.verdict is GateVerdict.PASSED:
         if state is State.PREPARING:
-            return "Proceeding lets DevOps arm the switch; no traffic moves yet."
+            return "Proceeding lets the switch be armed; no traffic moves yet."
         return "Any vote can be withdrawn until the switch." if state is not State.ON_HOLD else "All votes are GO."
     others = [line for line in gate.missing if line.question.key not in own]
     speak = [_the(plan, line) for line in others if line.state is VoteState.NO_GO]

@@ -162,7 +162,7 @@ def cast(
     comment = _checked_comment(comment, verdict)
     if any(vote.person_id == person_id and vote.question != question for vote in votes):
         raise Rejected(
-            "You have already voted on another question; the five sign-offs come from five people.",
+            "You have already voted on another question; each sign-off comes from another person.",
             remedy="Let the deputy of this position vote, or withdraw your other vote.",
             code="five_people",
         )

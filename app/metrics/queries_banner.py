@@ -9,6 +9,7 @@ from app.domain.deployments import AFTER_SWITCH_BEGAN, State
 from app.domain.metrics import Verdict
 from app.domain.operations import Kind
 from app.domain.plan import Metric, Plan
+from app.domain.plan_people import blue_stays, opening, votes_wanted, who_may
 from app.domain.sides import Side
 from app.domain.triggers import Stage
 from app.metrics.views import MetricRow, ReadingNow, WallBanner
@@ -224,14 +225,17 @@ def _living(metric: Metric, reading: ReadingNow) -> tuple[str, str, str]:
     return f"readings.{metric.key}.{reading.side}", plain(reading.figure), metric.unit
 
 
-_NEXT: Mapping[State, str] = {
-    State.PREPARING: "Sign-offs and checklists are open.",
-    State.PROCEEDED: "The project manager proceeded. DevOps arms next.",
-    State.ARMED: "Armed. DevOps can switch.",
-    State.ROLLED_BACK: "The rollback is complete. A new attempt needs five new sign-offs.",
-    State.COMPLETED: "The phase is complete. BLUE stays warm until phase 6.",
-    State.ABORTED: "The deployment was aborted.",
-}
+def _next(facts: Facts) -> str:
+    plan = facts.plan
+    words: Mapping[State, str] = {
+        State.PREPARING: "Sign-offs and checklists are open.",
+        State.PROCEEDED: f"Proceeded. {opening(who_may(plan, 'arm'))} arms next.",
+        State.ARMED: f"Armed. {opening(who_may(plan, 'switch'))} can switch.",
+        State.ROLLED_BACK: f"The rollback is complete. A new attempt needs {votes_wanted(plan)} new sign-offs.",
+        State.COMPLETED: f"The phase is complete. {blue_stays(plan)}",
+        State.ABORTED: "The deployment was aborted.",
+    }
+    return words.get(facts.state, "Nothing to do.")
 
 
 def _normal(facts: Facts) -> WallBanner:
@@ -242,7 +246,7 @@ def _normal(facts: Facts) -> WallBanner:
         title = f"WARNING: traffic is not as set ({facts.traffic.set_blue} / {facts.traffic.set_green})"
         return WallBanner("warn", title, f"Probes see BLUE {blue} %, GREEN {green} %.", _who(facts))
     serves = "GREEN serves 100 %" if green == 100 else "BLUE serves 100 %" if blue == 100 else f"GREEN has {green} %"
-    text = _NEXT.get(facts.state, "Nothing to do.")
+    text = _next(facts)
     if facts.state in (State.SWITCHED, State.COMPLETED):
         text = f"{text} {_way_back(facts)}"
     return WallBanner("ok", f"Normal. {serves}.", text, *_aside_and_time(facts))
@@ -278,4 +282,4 @@ def _who(facts: Facts) -> Aside | None:
     """Who can do something about it, as soon as there is something to roll back."""
     if facts.state not in AFTER_SWITCH_BEGAN or facts.state is State.ROLLING_BACK:
         return None
-    return ("DevOps or project manager", "can roll back now")
+    return (opening(who_may(facts.plan, "rollback")), "can roll back now")

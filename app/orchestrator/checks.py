@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.domain.operations import Answer, Operation, Outcome
-from app.domain.plan import Metric, Plan, TargetSpec
+from app.domain.plan import MEASURED, Metric, Plan, StripCheck, TargetSpec, measured_by
 from app.domain.plan_parts import Criterion
 from app.domain.sides import Release, Side, Weights
 from app.domain.smoke import wrong_with
@@ -20,8 +20,6 @@ from app.ports.traffic import ProviderError, TargetReading, TrafficTarget
 
 CHECK_TIMEOUT_S = 4.0
 FRESH_PERIODS = 3
-RESPONSE_METRIC = "response_time"
-ERROR_METRIC = "error_rate"
 
 Verdicts = tuple[Answer, str, str]
 
@@ -132,12 +130,12 @@ async def _team_present(operation: Operation, ground: Ground) -> Verdicts:
 
 
 async def _response_normal(operation: Operation, ground: Ground) -> Verdicts:
-    metric = _metric(ground.plan, RESPONSE_METRIC)
+    metric = _metric(ground.plan, _measured(ground, "response_normal"))
     since = operation.written_at or operation.accepted_at
     ms, count = ground.observer.response_ms(operation.side, since=since)
     if count == 0:
         return Answer.UNKNOWN, "no answer measured", "no probe was answered by this side yet"
-    limit = metric.warning if metric else 1000.0
+    limit = metric.warning * (1000 if metric.unit == "s" else 1) if metric else 1000.0
     return _yes_if(
         ms <= limit, f"{ms:.0f} ms", f"p95 of {count} probes through the public address, limit {limit:.0f} ms"
     )
@@ -150,12 +148,12 @@ async def _application_reachable(_operation: Operation, ground: Ground) -> Verdi
 
 
 async def _no_errors(operation: Operation, ground: Ground) -> Verdicts:
-    reading = await _reading(operation, ground, ERROR_METRIC)
-    metric = _metric(ground.plan, ERROR_METRIC)
+    key = _measured(ground, "no_errors")
+    reading, metric = await _reading(operation, ground, key), _metric(ground.plan, key)
     if reading is None or reading.value is None or metric is None:
-        return Answer.UNKNOWN, "no reading", "the error rate has no fresh reading"
-    proof = f"error rate of {reading.samples} requests, limit {metric.warning} %"
-    return _yes_if(reading.value <= metric.warning, f"{reading.value:.2g} %", proof)
+        return Answer.UNKNOWN, "no reading", f"{metric.title if metric else key} has no fresh reading"
+    proof = f"{metric.title} of {reading.samples} requests, limit {metric.warning:g} {metric.unit}".rstrip()
+    return _yes_if(reading.value <= metric.warning, f"{reading.value:.2g} {metric.unit}".rstrip(), proof)
 
 
 async def _smoke_tests(_operation: Operation, ground: Ground) -> Verdicts:
@@ -222,8 +220,9 @@ async def _traffic_on_blue(operation: Operation, ground: Ground) -> Verdicts:
     )
 
 
-async def _metric_below(operation: Operation, ground: Ground, key: str, check: str) -> Verdicts:
+async def _metric_below(operation: Operation, ground: Ground, check: str) -> Verdicts:
     """A criterion on a metric of BLUE, from a fresh reading in service: an idle side proves nothing."""
+    key = _measured(ground, check)
     reading, metric = await _reading(operation, ground, key), _metric(ground.plan, key)
     if reading is None or reading.value is None or metric is None or reading.verdict == "IDLE":
         return Answer.UNKNOWN, "no reading yet", f"{key} of BLUE has no fresh reading in service"
@@ -233,11 +232,11 @@ async def _metric_below(operation: Operation, ground: Ground, key: str, check: s
 
 
 async def _error_rate(operation: Operation, ground: Ground) -> Verdicts:
-    return await _metric_below(operation, ground, ERROR_METRIC, "error_rate")
+    return await _metric_below(operation, ground, "error_rate")
 
 
 async def _response_time(operation: Operation, ground: Ground) -> Verdicts:
-    return await _metric_below(operation, ground, RESPONSE_METRIC, "response_time")
+    return await _metric_below(operation, ground, "response_time")
 
 
 async def _no_critical_errors(operation: Operation, ground: Ground) -> Verdicts:
@@ -261,6 +260,15 @@ async def _customers_served(_operation: Operation, ground: Ground) -> Verdicts:
     failed, requests = second.failed - first.failed, second.requests - first.requests
     proof = f"{requests} customers' requests in the last second, {failed} failed; GET / {found}"
     return _yes_if(answer.status < 400 and failed == 0 and requests > 0, f"{requests} served", proof)
+
+
+def _measured(ground: Ground, check: str) -> str:
+    """The key of the metric that the plan's line or criterion for `check` reads."""
+    phase = ground.plan.production
+    lines: list[StripCheck | Criterion] = [line for stage in phase.strip for line in stage.checks]
+    lines += phase.rollback.criteria if phase.rollback else ()
+    named = (measured_by(line) for line in lines if line.check == check)
+    return next((key for key in named if key), MEASURED[check])
 
 
 def _metric(plan: Plan, key: str) -> Metric | None:

@@ -18,6 +18,7 @@ from app.domain.deployments import State as Course
 from app.domain.operations import Kind
 from app.domain.operations import State as Progress
 from app.domain.plan import Plan
+from app.domain.plan_people import whom_to_call
 from app.domain.readiness import Light
 from app.domain.triggers import Stage
 from app.eventlog.log import versions_of
@@ -91,7 +92,7 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
         ),
         banner=_worse(
             banner_of(
-                deployment,
+                scope,
                 target,
                 operation,
                 health,
@@ -258,7 +259,7 @@ def break_glass_banner(deployment: Deployment, used: Sequence[BreakGlass], zone:
 
 
 def banner_of(
-    deployment: Deployment,
+    scope: Scope,
     target: TargetState,
     operation: Operation | None,
     health: HealthView,
@@ -268,12 +269,13 @@ def banner_of(
 ) -> BannerView | None:
     """The one worst alarm (ux.md: one headline). `asked_for` are open incidents and an open decision point: the
     critical ones come before metrics, the others after."""
+    deployment, call = scope.deployment, whom_to_call(scope.plan)
     switch = LinkView("Open the Switch page", f"/d/{deployment.id}/switch")
     state = Course(deployment.state)
     if operation is not None and operation.escalated_at is not None and operation.attempt == deployment.attempt:
-        text = f"{operation.reason}. Call VP Operations; the product goes on trying."
+        text = f"{operation.reason}. Call {call}; the product goes on trying."
         if operation.finished_at is not None:
-            text = f"{operation.reason}. Call VP Operations."
+            text = f"{operation.reason}. Call {call}."
         return BannerView("crit", f"escalated-{operation.id}", "The rollback is not verified", text, switch)
     if state is Course.ROLLING_BACK:
         return BannerView(

@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from app.domain.deployments import State
 from app.domain.operations import State as Progress
+from app.domain.plan_people import opening
 from app.domain.signoff_words import advice as gate_advice
 from app.domain.signoff_words import listed, missing_words, number_word, tally
 from app.domain.signoffs import GateVerdict, VoteState
@@ -73,7 +74,7 @@ def _escalated(facts: NowFacts) -> NowView | None:
     if role_of(facts.rights) in (Role.LEAD, Role.DRIVER):
         text = f"{state}. {found} {words.call} Look at the checks that are not YES."
         return NowView("The rollback is not verified: escalate now", tidy(text), (_switch_page(),), "crit")
-    text = f"{state}. {found} DevOps and the project manager are on it; say what you see."
+    text = f"{state}. {found} {opening(titles(facts.plan, 'rollback'))} is on it; say what you see."
     return NowView("The rollback is not verified", tidy(text), (_move("Look at the checks", "switch"),), "crit")
 
 
@@ -137,7 +138,7 @@ def _alarm(facts: NowFacts) -> NowView | None:
         text = f"{alarms(facts)} The rollback cover is in the bar; it needs no approval."
         headline = f"{state}, {facts.health.word}: continue, scale up or roll back?"
         return NowView(headline, tidy(text), (_move("Look at the wall", "wall"),), "crit")
-    text = tidy(f"{alarms(facts)} Tell DevOps what you see; {titles(facts.plan, 'rollback')} can roll back.")
+    text = tidy(f"{alarms(facts)} Say what you see; {titles(facts.plan, 'rollback')} can roll back.")
     return NowView(
         f"{state}, {facts.health.word}: say what you see", text, (_move("Look at the wall", "wall"),), "crit"
     )
@@ -228,7 +229,7 @@ def _gate_open(facts: NowFacts) -> NowView | None:
     words = words_of(facts)
     all_go = f"All {words.votes} are GO"
     if "proceed" in facts.rights:
-        text = f"Proceeding lets DevOps arm the switch; no traffic moves yet. {words.proof} {words.absent}"
+        text = f"Proceeding lets the switch be armed; no traffic moves yet. {words.proof} {words.absent}"
         moves = (_move(f"Proceed to {words.phase_low}", "proceed"), _move("See the gate", "gate"))
         return NowView(f"{all_go}: proceed to {words.phase_low}", tidy(text), moves)
     text = f"Sign-offs are complete; a vote can be withdrawn until the switch, planned for {words_of(facts).planned}."

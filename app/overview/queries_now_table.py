@@ -126,7 +126,7 @@ TABLE: Mapping[State, Mapping[Role, Line]] = {
         ),
         Role.WATCHER: Line(
             "Switching to GREEN: {duty}",
-            ("{progress}", "Say at once what looks wrong: DevOps can roll back."),
+            ("{progress}", "Say at once what looks wrong: a rollback takes two presses."),
             "Look at the wall",
             "wall",
         ),

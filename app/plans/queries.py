@@ -1,6 +1,7 @@
 """Reads the plan of a deployment as a runbook, with the people of its roster."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -40,30 +41,43 @@ CHANNEL_HEADINGS: Mapping[str, str] = {
 
 
 async def runbook(session: AsyncSession, scope: Scope) -> RunbookView:
-    """The whole plan in reading order."""
-    plan = scope.plan
+    """The whole plan in reading order, with the people of a deployment."""
     people = await _people_by_position(session, scope.id)
-    releases = (("BLUE", plan.releases.blue), ("GREEN", plan.releases.green))
+    deployment = scope.deployment
+    bound = {deployment.target: deployment.binding}
     return RunbookView(
-        title=plan.title,
-        organisation=plan.organisation,
-        mission=plan.mission,
-        mode=scope.deployment.mode,
-        plan_key=plan.key,
+        **_parts(scope.plan, bound, current=deployment.phase),
+        mode=deployment.mode,
         plan_hash=scope.plan_hash,
-        zone=plan.timezone,
         now=scope.now,
-        releases=tuple(ReleaseRow(side, release.version, release.digest) for side, release in releases),
-        targets=tuple(_target_part(target, scope) for target in plan.targets),
-        phases=tuple(phase_view(plan, phase, is_current=phase.key == scope.deployment.phase) for phase in plan.phases),
-        metrics=plan.metrics,
-        triggers=tuple(_trigger_row(plan, trigger) for trigger in plan.triggers),
-        roles=tuple(_role_view(plan, position, people, scope.positions) for position in plan.positions),
-        rules=plan.rules,
-        avoid=plan.avoid,
-        contacts=plan.contacts,
-        channels=_channels_by_heading(plan),
+        roles=tuple(_role_view(scope.plan, position, people, scope.positions) for position in scope.plan.positions),
     )
+
+
+def runbook_of(plan: Plan, digest: str, now: datetime) -> RunbookView:
+    """The same of a version that no deployment needs to have: without people, bound to nothing."""
+    roles = tuple(_role_view(plan, position, {}, frozenset()) for position in plan.positions)
+    return RunbookView(**_parts(plan, {}), mode="", plan_hash=digest, now=now, roles=roles)
+
+
+def _parts(plan: Plan, bound: Mapping[str, Mapping[str, Any]], current: str = "") -> dict[str, Any]:
+    releases = (("BLUE", plan.releases.blue), ("GREEN", plan.releases.green))
+    return {
+        "title": plan.title,
+        "organisation": plan.organisation,
+        "mission": plan.mission,
+        "plan_key": plan.key,
+        "zone": plan.timezone,
+        "releases": tuple(ReleaseRow(side, release.version, release.digest) for side, release in releases),
+        "targets": tuple(_target_part(target, bound.get(target.key, {})) for target in plan.targets),
+        "phases": tuple(phase_view(plan, phase, is_current=phase.key == current) for phase in plan.phases),
+        "metrics": plan.metrics,
+        "triggers": tuple(_trigger_row(plan, trigger) for trigger in plan.triggers),
+        "rules": plan.rules,
+        "avoid": plan.avoid,
+        "contacts": plan.contacts,
+        "channels": _channels_by_heading(plan),
+    }
 
 
 async def source_of(session: AsyncSession, scope: Scope) -> str:
@@ -85,13 +99,12 @@ async def _people_by_position(session: AsyncSession, deployment_id: int) -> dict
     return people
 
 
-def _target_part(target: TargetSpec, scope: Scope) -> TargetPart:
+def _target_part(target: TargetSpec, binding: Mapping[str, Any]) -> TargetPart:
     identity = target.identity
     if identity.header:
         says = f"in the response header {identity.header}"
     else:
         says = f"in the field {identity.field} of {identity.path}"
-    binding: Mapping[str, Any] = scope.deployment.binding if target.key == scope.deployment.target else {}
     bound_to = f"{binding.get('kind', '')} {binding.get('provider', '')} at {binding.get('public_url', '')}"
     return TargetPart(
         target.key, target.title, says, bound_to.strip() if binding else "", target.smoke_tests, target.not_undone

@@ -83,6 +83,7 @@ def _step(plan: Plan, action: Action) -> StepRow:
     return StepRow(
         title=action.title,
         position=plan.position(action.position).title if action.position else "",
+        daily=action.daily,
         command=" ".join(action.command),
         success=action.success_signals,
         failure=action.failure_signals,

@@ -57,6 +57,7 @@ class MarkRow:
 class StepRow:
     title: str
     position: str
+    daily: str
     command: str
     success: tuple[str, ...]
     failure: tuple[str, ...]

@@ -1,9 +1,10 @@
 """Turning the range's knobs, restarting a release, beginning another rehearsal; each leaves a line in the timeline."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
@@ -15,9 +16,9 @@ from app.domain.sides import Side
 from app.eventlog.log import Entry, append
 from app.ports.traffic import ProviderError
 from app.providers.range_control import RangeControl
-from app.range.queries import ENDED, why_no_rehearsal
+from app.range.queries import ENDED, why_no_rehearsal, why_not_bound
 from app.range.queries_words import Knobs, turned
-from app.web.access import Scope
+from app.web.access import NotFound, Scope, plan_of
 
 TURNED = "range.knob.turned"
 RESTARTED = "range.release.restarted"
@@ -108,13 +109,22 @@ def unreachable(error: ProviderError) -> Rejected:
     )
 
 
-async def begin_rehearsal(session: AsyncSession, scope: Scope, rehearse: Rehearse) -> Deployment:
-    """Another rehearsal of this deployment's plan, planned half an hour from now.
+async def begin_rehearsal(
+    session: AsyncSession, scope: Scope, rehearse: Rehearse, plan_hash: str = "", targets: Collection[str] = ()
+) -> Deployment:
+    """Another rehearsal of this deployment's plan, or of the version with this hash, planned half an hour from now.
 
     Locks the target first, so that two presses make one rehearsal. What the ended ones still held (the target's
     lock, rollback grants) is taken back: BLUE serves, there is nothing to roll back.
     """
-    target = scope.deployment.target
+    version = await _version(session, scope, plan_hash)
+    plan = scope.plan if version.hash == scope.plan_hash else plan_of(version)
+    target = plan.production.target or plan.targets[0].key
+    if target != scope.deployment.target:
+        if why_not := why_not_bound(targets, target):
+            raise Rejected(why_not, code="rehearsal")
+        row = insert(TargetState).values(target=target, epoch=0)
+        await session.execute(row.on_conflict_do_nothing(index_elements=["target"]))
     statement = select(TargetState).where(TargetState.target == target).with_for_update()
     (await session.execute(statement.execution_options(populate_existing=True))).scalar_one()
     why_not = await why_no_rehearsal(session, target)
@@ -125,8 +135,18 @@ async def begin_rehearsal(session: AsyncSession, scope: Scope, rehearse: Rehears
     ended = await session.scalars(select(Deployment).where(Deployment.target == target, Deployment.state.in_(states)))
     for deployment in ended.all():
         await disarm(session, deployment, now)
-    version = await session.get_one(PlanVersion, scope.deployment.plan_version_id)
-    made = await rehearse(session, scope.plan, version.source)
-    text = f"{scope.seat_title} began rehearsal {made.id}"
-    await append(session, scope.id, Entry("range.rehearsal.begun", text, payload={"rehearsal": made.id}), scope.actor)
+    made = await rehearse(session, plan, version.source)
+    of_plan = "" if version.hash == scope.plan_hash else f" of plan {version.key}@{version.hash[:12]}"
+    text = f"{scope.seat_title} began rehearsal {made.id}{of_plan}"
+    payload = {"rehearsal": made.id, "plan": version.hash}
+    await append(session, scope.id, Entry("range.rehearsal.begun", text, payload=payload), scope.actor)
     return made
+
+
+async def _version(session: AsyncSession, scope: Scope, plan_hash: str) -> PlanVersion:
+    if not plan_hash:
+        return await session.get_one(PlanVersion, scope.deployment.plan_version_id)
+    found = await session.scalar(select(PlanVersion).where(PlanVersion.hash == plan_hash))
+    if found is None:
+        raise NotFound("There is no plan with this hash.")
+    return found

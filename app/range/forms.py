@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from app.domain.sides import Side
 from app.range.queries_aws import faults_of
@@ -73,3 +73,9 @@ class RestartForm(PageForm):
 
 class SentOnce(PageForm):
     """A form without fields of its own."""
+
+
+class RehearsalForm(SentOnce):
+    """`plan` is the hash of a plan version; empty for the plan of the deployment that asks."""
+
+    plan: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""

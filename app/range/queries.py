@@ -1,6 +1,6 @@
 """Reads of the range: its knobs and processes in words, and whether another rehearsal may begin."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -186,6 +186,14 @@ def _count(count: _Count | None) -> CustomersCount | None:
             for f in newest
         ),
     )
+
+
+def why_not_bound(targets: Collection[str], target: str) -> str:
+    """Why this range cannot rehearse a plan that steers `target`; empty if it steers that too."""
+    if target in targets:
+        return ""
+    steered = ", ".join(sorted(targets)) or "nothing"
+    return f"This range steers {steered}, and the plan steers {target}. A range of its own: `gonogo up --plan FILE`."
 
 
 async def why_no_rehearsal(session: AsyncSession, target: str) -> str:

@@ -10,7 +10,7 @@ from app.eventlog.log import versions_of
 from app.ports.traffic import ProviderError
 from app.providers.range_control import KnobRefused, RangeControl
 from app.range import commands, queries
-from app.range.forms import FORMS, Group, PresetForm, RestartForm, SentOnce
+from app.range.forms import FORMS, Group, PresetForm, RehearsalForm, RestartForm
 from app.range.queries_cards import PRESETS, Sent
 from app.range.views import RangePage
 from app.web.access import NotFound, Scope, database
@@ -134,7 +134,12 @@ async def restart(request: Request, scope: Turner) -> Response:
 @router.post("/rehearsals")
 async def begin_rehearsal(request: Request, scope: Annotated[Scope, Depends(may("range.rehearse"))]) -> Response:
     _control(request)
-    await read_form(request, SentOnce)
+    form = await read_form(request, RehearsalForm)
+    if isinstance(form, dict):
+        raise NotFound("There is no such plan.")
     rehearse: commands.Rehearse = request.app.state.rehearse
-    made = await database(request).run(lambda session: commands.begin_rehearsal(session, scope, rehearse))
+    targets = frozenset(request.app.state.site.targets)
+    made = await database(request).run(
+        lambda session: commands.begin_rehearsal(session, scope, rehearse, form.plan, targets)
+    )
     return go_to(request, f"/d/{made.id}")

@@ -22,7 +22,7 @@ from app.rehearsal.load import Ballast, Burner, ToyDatabase
 from app.rehearsal.release_metrics import ReleaseMetrics
 from app.rehearsal.release_page import page
 from app.rehearsal.streams import Streams
-from app.rehearsal.toys import RELEASES
+from app.rehearsal.toys import ABOUT, RELEASES
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -52,6 +52,8 @@ class ToyRelease:
             (b"x-release-version", release.version.encode()),
             (b"x-release-digest", release.digest.encode()),
         ]
+        if ABOUT.header and ABOUT.header.lower() != "x-release-digest":
+            self._identity.append((ABOUT.header.lower().encode(), release.digest.encode()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -92,6 +94,9 @@ class ToyRelease:
             return 500, JSON, b'{"error": "this release fails on purpose"}'
         if knobs.payment_fails and path == "/pay":
             return 500, JSON, b'{"error": "payment fails on purpose"}'
+        if path == ABOUT.path and ABOUT.field:
+            about = {ABOUT.field: self._release.digest, "version": self._release.version}
+            return 200, JSON, json.dumps(about).encode()
         if path == "/":
             return 200, "text/html; charset=utf-8", self._page
         return 200, JSON, json.dumps({"path": path, "served_by": self._release.version}).encode()

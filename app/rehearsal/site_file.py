@@ -1,12 +1,14 @@
-"""site.yaml of a rehearsal: binds the plan's target `production` to the range. docs/range.md shows it."""
+"""site.yaml of a rehearsal: binds the plan's target to the range, `production` without a plan (docs/range.md)."""
 
 import json
 from pathlib import Path
 from typing import Any, Literal, TypeGuard, get_args
 
+from app.domain.plan import Plan
 from app.domain.sides import Side
 from app.rehearsal import haproxy
 from app.rehearsal.aws.estate import CREDENTIALS, IDENTIFIERS, PROFILE, RECORD, REGION, Estate
+from app.rehearsal.cast import figures_of, target_of
 from app.rehearsal.ports import Ports
 from app.rehearsal.range import AGENT_KEY, CONTROL_KEY
 
@@ -22,7 +24,9 @@ def _address(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def write_site(file: Path, ports: Ports, range_folder: Path, target: RangeTarget = "agent") -> None:
+def write_site(
+    file: Path, ports: Ports, range_folder: Path, target: RangeTarget = "agent", plan: Plan | None = None
+) -> None:
     sides = {
         side.value: {
             "url": _address(ports.of_range.of(side)),
@@ -39,9 +43,13 @@ def write_site(file: Path, ports: Ports, range_folder: Path, target: RangeTarget
             steered = _haproxy(range_folder)
         case "aws":
             steered = _aws(ports, range_folder)
-    production = {**steered, "public_url": _address(ports.public), "sides": sides}
+    name = target_of(plan) if plan else "production"
+    figures = figures_of(plan) if plan else {}
+    bound = {**steered, "public_url": _address(ports.public), "sides": sides}
+    if figures:
+        bound["figures"] = figures
     control = {"control_url": _address(ports.control), "token_file": str(range_folder / CONTROL_KEY)}
-    site = {"kind": "range", "targets": {"production": production}, "range": control}
+    site = {"kind": "range", "targets": {name: bound}, "range": control}
     # JSON is YAML, and quotes whatever a path may hold.
     file.write_text("# Written at each start of the rehearsal.\n" + json.dumps(site, indent=2) + "\n")
 

@@ -14,8 +14,11 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from app.domain.plan import Plan
+from app.domain.sides import Side
 from app.rehearsal import haproxy, orphans
 from app.rehearsal.caddy import NoCaddy
+from app.rehearsal.cast import VARIABLE, told
 from app.rehearsal.child import Child, ChildFailed
 from app.rehearsal.cluster import AlreadyLocked, lock
 from app.rehearsal.ground import NoPostgres
@@ -26,6 +29,7 @@ from app.rehearsal.postgres import EmbeddedPostgres
 from app.rehearsal.site_file import RangeTarget, write_site
 from app.rehearsal.spawn import last_lines, spawn
 from app.rehearsal.tending import Tending
+from app.rehearsal.toys import RELEASES
 
 ROOT = Path(__file__).resolve().parents[2]
 DATABASE = "gonogo"
@@ -44,6 +48,7 @@ class Installation:
     `customers_rps` is the customers' requests a second. `fast_database` gives up durability. `web=False` and
     `workers=0` leave those out. `environment` is added to what web and workers get. `say` gets a line a stage.
     `target` is what the plan's target is bound to: the range's balancer agent, a real HAProxy, or a simulated AWS.
+    `plan` and its file: what is rehearsed and what the releases are; ALAWAEL without it.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class Installation:
         environment: Mapping[str, str] | None = None,
         say: Callable[[str], None] | None = None,
         target: RangeTarget = "agent",
+        plan: tuple[Plan, Path] | None = None,
     ) -> None:
         self.data_dir = Path(os.path.realpath(data_dir))
         self.logs = self.data_dir / "logs"
@@ -73,6 +79,8 @@ class Installation:
         self._customers_rps = customers_rps
         self._say = (lambda _: None) if quiet else (say or print)
         self._target = target
+        self._plan: Plan | None = plan[0] if plan else None
+        self._plan_file: Path | None = plan[1] if plan else None
         self._reservation = Reservation()
         self._ports: Ports | None = None
         self._stack: contextlib.ExitStack | None = None
@@ -196,11 +204,12 @@ class Installation:
         self._start_postgres(stack)
         self._migrate()
         self._range.wait_ready()
+        blue, green = self._versions()
         self._say(
-            f"range       balancer {self.public_url} with BLUE 0.9.4 and GREEN 1.0.0, "
+            f"range       balancer {self.public_url} with BLUE {blue} and GREEN {green}, "
             f"{self._customers_rps} customers' requests a second"
         )
-        write_site(self.site_file, self.ports, self.range_folder, self._target)
+        write_site(self.site_file, self.ports, self.range_folder, self._target, self._plan)
         self._web = self._make_web() if self._has_web else None
         self._workers = [self._make_worker(number) for number in range(1, self._worker_count + 1)]
         self._start_product(stack)
@@ -243,6 +252,7 @@ class Installation:
             "GONOGO_MODE": "range",
             "GONOGO_DATA": str(self.data_dir),
             "GONOGO_PORT": str(self.ports.web),
+            **({"GONOGO_PLAN": str(self._plan_file)} if self._plan_file else {}),
             **self._extra,
         }
 
@@ -293,7 +303,13 @@ class Installation:
         for name, number in numbers.items():
             arguments += [f"--{name}", str(number)]
         ready = answers(f"http://127.0.0.1:{ports.control}/healthz")
-        return self._python("range", ["-m", "app.rehearsal.range", *arguments], self._base, ready)
+        plays = {VARIABLE: told(self._plan)} if self._plan else {}
+        return self._python("range", ["-m", "app.rehearsal.range", *arguments], {**self._base, **plays}, ready)
+
+    def _versions(self) -> tuple[str, str]:
+        if self._plan is None:
+            return RELEASES[Side.BLUE].version, RELEASES[Side.GREEN].version
+        return self._plan.releases.blue.version, self._plan.releases.green.version
 
     def _make_web(self) -> Child:
         arguments = ["-m", "uvicorn", "app.main:create_app", "--factory", "--host", "127.0.0.1"]

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from app.domain.plan import Plan
 from app.rehearsal.site_file import TARGETS, is_target
 from app.rehearsal.supervisor import ROOT, Installation, StartFailed
 
@@ -17,14 +18,22 @@ class Ended(BaseException):
     """Ctrl-C, SIGTERM, or the terminal was closed."""
 
 
-def up(data: Path | None = None, port: int = 8400, workers: int = 2, customers: int = 60, target: str = "agent") -> int:
-    """Run until told to end; the exit code. `data` defaults to GONOGO_DATA, then to `.gonogo` in the checkout."""
+def up(
+    data: Path | None = None,
+    port: int = 8400,
+    workers: int = 2,
+    customers: int = 60,
+    target: str = "agent",
+    plan: tuple[Plan, Path] | None = None,
+) -> int:
+    """Run until told to end; the exit code. `data` defaults to GONOGO_DATA, then to `.gonogo` in the checkout; of a
+    plan of its own to a folder of its own beside it, because a range plays one plan's releases."""
     if not is_target(target):
         print(f"There is no target {target!r}: one of {', '.join(TARGETS)}.", file=sys.stderr)
         return 2
-    folder = data or Path(os.environ.get("GONOGO_DATA") or ROOT / ".gonogo")
+    folder = data or Path(os.environ.get("GONOGO_DATA") or ROOT / (f".gonogo-{plan[0].key}" if plan else ".gonogo"))
     installation = Installation(
-        folder, base_port=port, workers=workers, customers_rps=customers, say=_say, target=target
+        folder, base_port=port, workers=workers, customers_rps=customers, say=_say, target=target, plan=plan
     )
     for ending in ENDINGS:
         signal.signal(ending, _raise_ended)

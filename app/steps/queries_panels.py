@@ -137,7 +137,7 @@ def _card(
         moves.append(_stop(scope, phase, action.title, phase_version))
     return StepCard(
         key=action.key,
-        title=action.title,
+        title=action.dated_title,
         mark=mark,
         word=word,
         owner=_owner(scope, phase, action),
@@ -174,7 +174,7 @@ def _traffic_card(scope: Scope, phase: Phase, action: Action, moved: Moved) -> S
     mark, word = _MARKS[moved.state]
     return StepCard(
         key=action.key,
-        title=action.title,
+        title=action.dated_title,
         mark=mark,
         word=word,
         owner=_owner(scope, phase, action),

@@ -12,6 +12,7 @@ from app.domain.deployments import State as Course
 from app.domain.operations import ADVISORY, Kind, State
 from app.domain.plan import Phase, Plan
 from app.domain.plan_parts import Contact, Criterion
+from app.domain.plan_people import blue_stays
 from app.domain.readiness import Light, Line
 from app.domain.signoffs import Gate, GateVerdict, VoteState
 from app.eventlog.log import versions_of
@@ -46,7 +47,6 @@ from app.web.access import STEP_UP, Scope
 from app.web.figures import UNKNOWN, age, hms, percent, thousands, took
 
 READ_LIMIT = timedelta(seconds=15)
-ESCALATE_TO = "vp_operations"
 """The plan's contact for a rollback that is not verified (manual, "Rollback Success Criteria")."""
 _MOVED = (Course.SWITCHING, Course.SWITCHED, Course.COMPLETED)
 
@@ -235,7 +235,7 @@ def _facts(ground: Ground) -> Facts:
 
 
 def _contact(plan: Plan) -> Contact | None:
-    return next((contact for contact in plan.contacts if contact.key == ESCALATE_TO), None)
+    return next(iter(plan.contacts), None)
 
 
 # ── operation ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -370,6 +370,7 @@ def _moved(ground: Ground) -> MovedView:
         chip=_moved_chip(ground, is_read=is_read),
         rows=tuple(rows),
         not_undone=spec.not_undone,
+        blue_stays=blue_stays(ground.plan),
     )
 
 

@@ -52,7 +52,7 @@ class Words:
 def words(facts: Facts) -> Words:
     match facts.state:
         case Course.PREPARING:
-            text = "The switch opens when the gate has passed, the project manager proceeds and DevOps arms."
+            text = f"The switch opens when the gate has passed and {facts.can_arm} has armed it."
             return Words("Not armed. The sign-offs are open.", text, goal="board")
         case Course.PROCEEDED:
             return _proceeded(facts)
@@ -88,7 +88,7 @@ def _first(reasons: Sequence[str]) -> str:
 def _proceeded(facts: Facts) -> Words:
     if "arm" in facts.rights:
         text = "Arming proves the way back and hands out the rollback grants. No traffic moves by it."
-        return Words("The project manager proceeded. Arm the switch on the board.", text, goal="board")
+        return Words("Proceeded. Arm the switch on the board.", text, goal="board")
     return Words(f"Waiting for {facts.can_arm} to arm the switch.", "No traffic moves by arming.")
 
 
@@ -177,7 +177,7 @@ def _rolled_back(facts: Facts) -> Words:
         return Words("Rolled back to BLUE.", "A new attempt needs new sign-offs.", eyebrow="Rollback done")
     seconds = operation.observed_100_s
     in_time = f" in {took(seconds)}" if seconds is not None else ""
-    next_move = f"{facts.can_reopen} opens a new attempt on the board: it needs five new sign-offs."
+    next_move = f"{facts.can_reopen} opens a new attempt on the board: it needs new sign-offs."
     if operation.verified_s is None:
         title = f"The rollback ended with {facts.good} of {facts.total} checks YES."
         call = f"Call {facts.call}. " if facts.call else ""
@@ -185,5 +185,5 @@ def _rolled_back(facts: Facts) -> Words:
     count = f"{_NUMBERS[facts.total].lower() if facts.total <= 10 else facts.total} checks"
     title = f"Rolled back to BLUE{in_time}. All {count} are YES."
     late = f"Escalated at 30 s; verified after {took(operation.verified_s)}. " if operation.escalated_at else ""
-    text = f"{late}Customers are on {facts.blue}. Tell the team and {facts.call or 'VP Operations'}. {next_move}"
+    text = f"{late}Customers are on {facts.blue}. Tell the team and {facts.call or 'whoever is on call'}. {next_move}"
     return Words(title, text, eyebrow="Rollback done", goal="board")

@@ -14,6 +14,7 @@ from app.domain.deployments import Change
 from app.domain.deployments import State as DeploymentState
 from app.domain.operations import Answer, Kind, Operation, Outcome, State
 from app.domain.plan import Plan
+from app.domain.plan_people import whom_to_call
 from app.domain.sides import Weights
 from app.eventlog.log import Actor, Entry, append, notify, touch
 from app.metrics.queries import latest
@@ -212,7 +213,7 @@ class PostgresStore:
             row.escalated_at, row.reason = await database_now(session), progress.escalated
             entry = Entry(
                 "traffic.rollback.escalated",
-                f"Escalate to VP Operations: {progress.escalated}",
+                f"Escalate to {whom_to_call(self._plan)}: {progress.escalated}",
                 ("traffic", "deployment"),
                 severity="crit",
             )

@@ -162,6 +162,7 @@ class MovedView:
     chip: tuple[str, str]
     rows: tuple[tuple[str, str], ...]
     not_undone: tuple[str, ...]
+    blue_stays: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 256 * 1024
 """Bytes of a form or a posting of readings; evidence files get their own, larger limit when they come."""
+PLAN_LIMIT = 4 * 256 * 1024 + 64 * 1024
+"""Bytes of a plan that is sent in: as many characters as its reader takes, at four bytes each, and the form around."""
+_LARGER = {"/plans": PLAN_LIMIT, "/plans/check": PLAN_LIMIT}
 
 CSP = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -31,8 +34,12 @@ class _TooLarge(Exception):
     pass
 
 
+def _limit(path: str) -> int:
+    return _LARGER.get(path, BODY_LIMIT)
+
+
 def _too_large(path: str) -> Response:
-    text = f"The request is larger than {BODY_LIMIT // 1024} KiB. Nothing was done."
+    text = f"The request is larger than {_limit(path) // 1024} KiB. Nothing was done."
     if not path.startswith("/api/"):
         return PlainTextResponse(text, status_code=413)
     problem = {"type": "urn:gonogo:problem:too_large", "title": "Too large", "status": 413, "detail": text}
@@ -50,7 +57,7 @@ class SecurityMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        received = 0
+        received, limit = 0, _limit(str(scope["path"]))
         started = is_too_large = False
 
         async def bounded() -> Message:
@@ -58,7 +65,7 @@ class SecurityMiddleware:
             message = await receive()
             if message["type"] == "http.request":
                 received += len(message.get("body", b""))
-                if received > BODY_LIMIT:
+                if received > limit:
                     is_too_large = True
                     raise _TooLarge
             return message

@@ -18,7 +18,7 @@ from starlette.routing import Mount
 from app.accounts.policy import ACTIONS
 from app.db.tables import Base, Person, RollbackGrant, WebSession
 from app.domain.plan import Action as Step
-from app.domain.plan import Phase, Plan
+from app.domain.plan import Phase, Plan, plan_hash
 from app.main import FEATURES, core
 from app.web.access import Action
 
@@ -103,6 +103,8 @@ WHO: dict[str, set[str] | frozenset[str]] = {
     "timeline.view": EVERYBODY,
     "timeline.note": NOTE,
     "plans.view": EVERYBODY,
+    "plans.list": EVERYBODY | {STRANGER},
+    "plans.take_up": {"admin"},
     "realtime.stream": EVERYBODY,
     "range.view": EVERYBODY,
     "range.turn": SWITCH | LEAD | {"admin"},
@@ -127,7 +129,7 @@ class Door:
     def url(self, web: Any, plan: Plan, who: str = "") -> str:
         item = plan.checklists[0].items[0]
         values = {"checklist": plan.checklists[0].key, "item": item.key, "group": "green"}
-        values |= {"trigger": plan.triggers[0].key, "hook": "pager"}
+        values |= {"trigger": plan.triggers[0].key, "hook": "pager", "digest": plan_hash(plan)}
         phase, step = own_work(plan, who, self.action.name)
         values |= {"phase": phase.key, "step": step.key}
         values |= {"minute": 5, "incident_id": 1, "number": 0, "report_id": 1}

@@ -139,7 +139,7 @@ async def test_critical_names_the_side_the_value_and_who_can_act(stage: Stage) -
     assert (view.banner.state, view.banner.title) == ("crit", "CRITICAL: GREEN error rate")
     assert view.banner.reading == ("readings.error_rate.GREEN", "2.6", "%")
     assert view.banner.text == "Above 1\u00a0%. Continue or rollback?"
-    assert view.banner.aside == ("DevOps or project manager", "can roll back now")
+    assert view.banner.aside == ("Project manager, DevOps lead or DevOps", "can roll back now")
     verdicts = {row.metric.key: row.verdict for row in view.rows}
     assert (verdicts["error_rate"], verdicts["memory"], verdicts["cpu"]) == ("CRITICAL", "WARNING", "OK")
 

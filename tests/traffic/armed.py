@@ -53,7 +53,7 @@ async def prove(database: Database, **changed: Any) -> None:
 async def arm(database: Database, deployment: Deployment, scope_of: ScopeOf) -> None:
     """Five GO by five people, the project manager proceeds, the DevOps lead arms."""
     for login in SIGNERS:
-        await database.run(partial(_vote, scope=await scope_of(deployment, login)))
+        await database.run(partial(cast_go, scope=await scope_of(deployment, login)))
     await prove(database)
     leader = await scope_of(deployment, "project_manager")
     await database.run(lambda session: commands.proceed(session, leader))
@@ -61,7 +61,8 @@ async def arm(database: Database, deployment: Deployment, scope_of: ScopeOf) -> 
     await database.run(lambda session: commands.arm(session, devops))
 
 
-async def _vote(session: AsyncSession, scope: Scope) -> None:
+async def cast_go(session: AsyncSession, scope: Scope) -> None:
+    """GO on this person's question, on what the database shows now."""
     question = next(right.partition(":")[2] for right in sorted(scope.capabilities) if right.startswith("sign_off:"))
     shown = fingerprint(await binding_of(session, scope.deployment, scope.plan, scope.plan_hash))
     await record_signoff(session, scope, VoteForm(question=question, vote="go", shown=shown))

@@ -94,7 +94,7 @@ def test_every_state_has_two_plain_sentences(
         (Course.ARMED, {"rights": WATCHER}, "Armed. DevOps lead or DevOps 1 can switch now."),
         (Course.ARMED, {"gate_passes": False}, "Armed, but the gate does not pass any more."),
         (Course.ARMED, {"not_ready": ("GREEN is not healthy",)}, "Armed, but not ready: GREEN is not healthy."),
-        (Course.PROCEEDED, {}, "The project manager proceeded. Arm the switch on the board."),
+        (Course.PROCEEDED, {}, "Proceeded. Arm the switch on the board."),
         (Course.PROCEEDED, {"rights": WATCHER}, "Waiting for DevOps lead to arm the switch."),
         (Course.ON_HOLD, {"hold_reason": "A customer called."}, "On hold: A customer called."),
         (Course.ABORTED, {"hold_reason": "New plan"}, "Aborted: New plan."),
