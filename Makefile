@@ -6,7 +6,7 @@ FAULT ?=
 TARGET ?=
 PHASES ?=
 SPEED ?=
-DRILL = $(if $(FAULT),--fault $(FAULT),) $(if $(TARGET),--target $(TARGET),) $(if $(PHASES),--phases $(PHASES),) $(if $(SPEED),--speed $(SPEED),)
+DRILL = $(if $(FAULT),--fault $(FAULT),) $(if $(TARGET),--target $(TARGET),) $(if $(PHASES),--phases $(PHASES),) $(if $(SPEED),--speed $(SPEED),) $(if $(PLAN),--plan "plans/$(PLAN).yaml",)
 
 .DEFAULT_GOAL := help
 SEEDS ?= 2000

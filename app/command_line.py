@@ -112,11 +112,22 @@ def drill(
         str, typer.Option(help="production, or all: the whole day, seven days in minutes.")
     ] = "production",
     speed: Annotated[str, typer.Option(help="Of the plan's clock, with --phases all: max.")] = "max",
+    plan_file: Annotated[Path | None, typer.Option("--plan", help="Drill this plan; ALAWAEL's by default.")] = None,
 ) -> None:
     """Rehearse unattended in a range of its own; the last line printed is one JSON object."""
     from app.drill import run_drill
 
-    raise typer.Exit(run_drill(fault=fault, data=data, customers=customers, target=target, phases=phases, speed=speed))
+    raise typer.Exit(
+        run_drill(
+            fault=fault,
+            data=data,
+            customers=customers,
+            target=target,
+            phases=phases,
+            speed=speed,
+            plan=(read_or_exit(plan_file), plan_file.absolute()) if plan_file else None,
+        )
+    )
 
 
 @app.command()

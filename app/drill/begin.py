@@ -5,6 +5,7 @@ import json
 import tempfile
 from pathlib import Path
 
+from app.domain.plan import Plan
 from app.drill.run import AWS_FAULTS, FAULTS, Drill
 from app.drill.team import Result
 from app.drill.whole_day import SPEEDS, WholeDay
@@ -23,15 +24,19 @@ def run_drill(
     target: str = "agent",
     phases: str = "production",
     speed: str = "max",
+    plan: tuple[Plan, Path] | None = None,
 ) -> int:
-    """Start a range of its own, drill, print the result. Returns the exit code."""
+    """Start a range of its own, drill, print the result. Returns the exit code. `plan` and its file are what is
+    rehearsed; ALAWAEL without it."""
     if not is_target(target):
         return _refuse(f"unknown target {target!r}; one of {', '.join(TARGETS)}")
     refusal = _refusal(fault, target, phases, speed)
     if refusal:
         return _refuse(refusal)
     with tempfile.TemporaryDirectory(prefix="gonogo-drill-") as folder:
-        installation = Installation(data or Path(folder), base_port=BASE_PORT, customers_rps=customers, target=target)
+        installation = Installation(
+            data or Path(folder), base_port=BASE_PORT, customers_rps=customers, target=target, plan=plan
+        )
         try:
             with installation:
                 drill = WholeDay(installation, speed) if phases == "all" else Drill(installation, fault, target)

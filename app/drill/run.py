@@ -13,12 +13,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database, make_engine
-from app.db.tables import Deployment, Event, Operation, OperationCheck, Reading, TargetState
+from app.db.tables import Deployment, Event, Operation, OperationCheck, PlanVersion, Reading, TargetState
 from app.domain.operations import State
 from app.drill.fired import AFTERWARDS_S, TRIGGER_FAULTS, what_fired
 from app.drill.team import Result, Team, WentWrong, as_ms, gather_team, sign_off, tick
 from app.providers.range_control import RangeControl
 from app.rehearsal.supervisor import Installation
+from app.web.access import plan_of
 
 AWS_FAULTS: dict[str, list[dict[str, Any]]] = {
     "aws-throttled": [{"kind": "error", "code": "Throttling", "percent": 50}],
@@ -26,7 +27,6 @@ AWS_FAULTS: dict[str, list[dict[str, Any]]] = {
 }
 """Faults of the simulated AWS alone: half of all calls throttled; DNS that takes no change."""
 FAULTS = ("", "green-slow", "green-dead", "worker-kill", "postgres-restart", *TRIGGER_FAULTS, *AWS_FAULTS)
-SIGNERS = ("DevOps lead", "Backend lead", "Security officer", "Operations", "Project manager")
 GREEN_SLOW_MS = 1500
 
 Value = TypeVar("Value")
@@ -101,11 +101,7 @@ class Drill:
     # ── the course ──────────────────────────────────────────────────────────
 
     async def course(self, stack: AsyncExitStack) -> None:
-        deployment = await self._first_deployment()
-        team = await gather_team(self._installation.url, deployment.id)
-        stack.push_async_callback(team.aclose)
-        self._say(f"{len(team.members)} people are signed in")
-        await self._until(self._is_measured, 40, "both sides are measured")
+        team = await self._gather(stack)
         await self._sign_off(team)
         await self._before_switch()
         switch = await self._switch(team)
@@ -120,9 +116,17 @@ class Drill:
         if self._target == "aws":
             await self._judge_dns(switch)
 
-    async def _first_deployment(self) -> Deployment:
+    async def _gather(self, stack: AsyncExitStack) -> Team:
+        """Everybody on the roster of the newest deployment, once it is watched."""
         statement = select(Deployment).order_by(Deployment.id.desc()).limit(1)
-        return await self._until(lambda session: session.scalar(statement), 20, "a deployment")
+        deployment = await self._until(lambda session: session.scalar(statement), 20, "a deployment")
+        version = await self._database.read(lambda session: session.get_one(PlanVersion, deployment.plan_version_id))
+        self._id, self._plan = deployment.id, plan_of(version)
+        team = await gather_team(self._installation.url, deployment.id)
+        stack.push_async_callback(team.aclose)
+        self._say(f"{len(team.members)} people are signed in")
+        await self._until(self._is_measured, 40, "both sides are measured")
+        return team
 
     async def _is_measured(self, session: AsyncSession) -> bool:
         state = await session.scalar(select(TargetState))
@@ -134,13 +138,14 @@ class Drill:
     async def _sign_off(self, team: Team) -> None:
         ticked = 0
         for member in team.members.values():
-            ticked += await tick(member)
+            ticked += await tick(member, self._plan.production.checklist or "")
         self._say(f"{ticked} checklist items confirmed")
-        for title in SIGNERS:
-            await sign_off(team[title])
-        await team["Project manager"].post("/proceed")
-        await team["DevOps lead"].post("/arm")
-        self._result["signoffs"] = len(SIGNERS)
+        signers = team.signers(self._plan)
+        for member in signers:
+            await sign_off(member)
+        await team.who(self._plan, "proceed").post("/proceed")
+        await team.who(self._plan, "arm").post("/arm")
+        self._result["signoffs"] = len(signers)
         self._result["checklist_items"] = ticked
 
     async def _before_switch(self) -> None:
@@ -152,7 +157,7 @@ class Drill:
             self._say(f"fault: {self._fault}")
 
     async def _switch(self, team: Team) -> Operation:
-        await team["DevOps lead"].post("/switch", confirm="yes")
+        await team.who(self._plan, "switch").post("/switch", confirm="yes")
         operation = await self._newest("switch")
         await self._strike(operation.id)
         if self._fault == "green-slow":
@@ -165,7 +170,7 @@ class Drill:
         return finished
 
     async def _roll_back(self, team: Team) -> Operation:
-        await team["DevOps lead"].post("/rollback")
+        await team.who(self._plan, "rollback").post("/rollback")
         operation = await self._newest("rollback")
         if self._fault == "worker-kill":
             await self._kill_driver(operation.id)

@@ -8,6 +8,9 @@ from typing import Any
 
 import httpx
 
+from app.domain.plan import Plan
+from app.seed import seat_name
+
 _SEAT = re.compile(r'name="person" value="(\d+)".*?<b>(.*?)</b>', re.DOTALL)
 _CSRF = re.compile(r"X-CSRF\D+?: \"([^\"]+)\"")
 _SHOWN = re.compile(r'name="question" value="(\w+)"><input type="hidden" name="shown" value="(\w+)"')
@@ -61,6 +64,18 @@ class Team:
     def __getitem__(self, title: str) -> Member:
         return self.members[title]
 
+    def who(self, plan: Plan, capability: str) -> Member:
+        """Somebody of the first position of the plan that has this capability. Raises WentWrong."""
+        for position in plan.positions:
+            if capability in position.capabilities:
+                return self[seat_name(position, 1)]
+        raise WentWrong(f"no position of the plan may {capability}")
+
+    def signers(self, plan: Plan) -> list[Member]:
+        """Who answers the questions of the go/no-go board, in their order."""
+        gate = plan.production.signoffs
+        return [self[seat_name(plan.position(q.position), 1)] for q in gate.questions] if gate else []
+
     async def aclose(self) -> None:
         for member in self.members.values():
             await member.client.aclose()
@@ -97,7 +112,7 @@ async def sign_off(member: Member) -> str:
     return question
 
 
-async def tick(member: Member, checklist: str = "before_production") -> int:
+async def tick(member: Member, checklist: str) -> int:
     """Confirm every open item of a checklist that this person may confirm. Returns how many."""
     page = await member.page("/checklists?show=mine")
     done = 0

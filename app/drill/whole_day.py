@@ -15,15 +15,15 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checklists.queries import state_key
-from app.db.tables import ChecklistState, Decision, Deployment, PhaseRun, PlanVersion, StepRun
+from app.db.tables import ChecklistState, Decision, Deployment, PhaseRun, StepRun
 from app.domain.phases import State
 from app.domain.plan import Phase, Plan
 from app.domain.plan_clock import plan_now
-from app.drill.run import SIGNERS, Drill
-from app.drill.team import Member, Result, Team, WentWrong, gather_team, sign_off, tick
+from app.drill.run import Drill
+from app.drill.team import Member, Result, Team, WentWrong, tick
 from app.rehearsal.supervisor import Installation
+from app.seed import seat_name
 from app.steps.queries import attempt_of
-from app.web.access import plan_of
 
 SPEEDS = ("max",)
 """`max`: the clock goes to the next mark as soon as what comes before it is done."""
@@ -50,14 +50,7 @@ class WholeDay(Drill):
         self._result |= {"speed": speed, "phases": self._phases}
 
     async def course(self, stack: AsyncExitStack) -> None:
-        deployment = await self._first_deployment()
-        self._id = deployment.id
-        version = await self._database.read(lambda s: s.get_one(PlanVersion, deployment.plan_version_id))
-        self._plan = plan_of(version)
-        team = await gather_team(self._installation.url, deployment.id)
-        stack.push_async_callback(team.aclose)
-        self._say(f"{len(team.members)} people are signed in; {len(self._plan.phases)} phases")
-        await self._until(self._is_measured, 40, "both sides are measured")
+        team = await self._gather(stack)
         for phase in self._plan.phases:
             match phase.kind:
                 case "rollback":
@@ -117,17 +110,14 @@ class WholeDay(Drill):
             if other.kind == "rollback":
                 await self._work_off(team, other)
                 await self._tell_phase(other)
-        await team["Project manager"].post("/reopen")
-        for member in team.members.values():
-            await tick(member)
-        for title in SIGNERS:
-            await sign_off(team[title])
-        await team["Project manager"].post("/proceed")
-        await team["DevOps lead"].post("/arm")
+        await team.who(self._plan, "hold").post("/reopen")
+        await self._sign_off(team)
+        await self._work_off(team, phase)
         switch = await self._switch(team)
         self._judge(switch, rollback)
         await self._decide(team, phase)
-        await team["Project manager"].post("/complete")
+        await self._work_off(team, phase)
+        await team.who(self._plan, "proceed").post("/complete")
         await self._work_off(team, phase)
 
     async def _decide(self, team: Team, phase: Phase) -> None:
@@ -142,7 +132,7 @@ class WholeDay(Drill):
                 Decision.deployment_id == self._id, Decision.minute == point.minute, Decision.closed_at.is_(None)
             )
             await self._until(_scalar(is_open), 15, f"minute {point.minute} opens")
-            who = team[self._plan.position(point.position).title]
+            who = team[seat_name(self._plan.position(point.position), 1)]
             await who.post(f"/decisions/{point.minute}/answer", answer="continue", reason="All as it should be.")
 
     # ── the plan's clock ────────────────────────────────────────────────────
@@ -152,7 +142,7 @@ class WholeDay(Drill):
         deployment = await self._deployment()
         now = await self._database.read(_database_now)
         if moment > plan_now(deployment, now):
-            await team["Project manager"].post("/phases/clock/jump", to=moment.isoformat())
+            await team.who(self._plan, "proceed").post("/phases/clock/jump", to=moment.isoformat())
 
     # ── looking ─────────────────────────────────────────────────────────────
 

@@ -78,7 +78,7 @@ class Matrix:
             await self.team["Project manager"].post("/reopen")
         self.rounds += 1
         for member in self.team.members.values():
-            await tick(member)
+            await tick(member, "before_production")
         for title in SIGNERS:
             await sign_off(self.team[title])
         await self.team["Project manager"].post("/proceed")

@@ -59,7 +59,7 @@ class Rounds:
             await self.team["Project manager"].post("/reopen")
         self.has_begun = True
         for member in self.team.members.values():
-            await tick(member)
+            await tick(member, "before_production")
         for title in SIGNERS:
             await sign_off(self.team[title])
         await self.team["Project manager"].post("/proceed")
