@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
-from app.db.tables import BreakGlass, Deployment, Operation, TargetState
+from app.db.tables import BreakGlass, Deployment, Operation, PhaseRun, TargetState
 from app.decisions.queries import open_decision
 from app.decisions.queries_banner import banner_of as decision_banner
 from app.deployments.commands import database_now
@@ -17,6 +17,9 @@ from app.domain.deployments import WORDS
 from app.domain.deployments import State as Course
 from app.domain.operations import Kind
 from app.domain.operations import State as Progress
+from app.domain.phases import BY_COURSE
+from app.domain.phases import WORDS as PHASE_WORDS
+from app.domain.phases import State as PhaseState
 from app.domain.plan import Plan
 from app.domain.plan_people import whom_to_call
 from app.domain.readiness import Light
@@ -36,6 +39,7 @@ from app.web.mission import BannerView, GuardView, HealthView, LinkView, Mission
 from app.web.sharing import Shelf
 
 FRESH = timedelta(seconds=15)
+_OTHERS_FIRST = (Course.PREPARING, Course.ON_HOLD, Course.COMPLETED)
 _WITH_WAY_BACK = (Course.SWITCHING, Course.SWITCHED, Course.COMPLETED)
 
 
@@ -71,15 +75,15 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
     watched = ", watched" if is_watched else ""
     asked_for = [incident_banner(incidents, scope.plan, deployment.id), decision_banner(decision, deployment.id)]
     zone = ZoneInfo(scope.plan.timezone)
-    phase = scope.plan.phase(deployment.phase)
+    phase_label, phase_state = await _phase_words(session, deployment, scope.plan, watched)
     return MissionView(
         mode="live" if deployment.mode == "live" else "rehearsal",
         deployment_id=deployment.id,
         title=deployment.title,
         blue_version=deployment.blue_version,
         green_version=deployment.green_version,
-        phase_label=_phase_label(scope.plan, deployment.phase),
-        phase_state=f"{phase.short or phase.title}: {WORDS[Course(deployment.state)]}{watched}",
+        phase_label=phase_label,
+        phase_state=phase_state,
         zone=scope.plan.timezone,
         zone_label=now.astimezone(zone).tzname() or scope.plan.timezone,
         server_time=now,
@@ -142,6 +146,27 @@ def _t_zero(deployment: Deployment, operation: Operation | None) -> datetime:
     if operation is not None and operation.kind == Kind.SWITCH and operation.written_at is not None:
         return operation.written_at
     return deployment.planned_at
+
+
+async def _phase_words(session: AsyncSession, deployment: Deployment, plan: Plan, watched: str) -> tuple[str, str]:
+    """The phase that the day is in. Production has the bar from the moment its sign-offs are proceeded on; before that,
+    and after it is complete, another phase that runs has it."""
+    course = Course(deployment.state)
+    if course in _OTHERS_FIRST:
+        states = {row.phase: PhaseState(row.state) for row in await session.scalars(_under_way(deployment.id))}
+        for phase in plan.phases:
+            if phase.key in states:
+                return _phase_label(plan, phase.key), f"{phase.short or phase.title}: {PHASE_WORDS[states[phase.key]]}"
+    phase = plan.phase(deployment.phase)
+    return _phase_label(plan, phase.key), f"{phase.short or phase.title}: {WORDS[course]}{watched}"
+
+
+def _under_way(deployment_id: int) -> Select[PhaseRun]:
+    return select(PhaseRun).where(
+        PhaseRun.deployment_id == deployment_id,
+        PhaseRun.kind.not_in(BY_COURSE),
+        PhaseRun.state.in_((PhaseState.RUNNING.value, PhaseState.ON_HOLD.value)),
+    )
 
 
 def _phase_label(plan: Plan, key: str) -> str:

@@ -5,8 +5,11 @@ from typing import Any
 import httpx
 import pytest
 
+from app.db.tables import Deployment
+from app.domain.deployments import State as Course
 from app.domain.phases import State
 from app.domain.plan import Plan
+from app.eventlog.log import touch
 from tests.phases.ready import checklist_done, run_of
 
 HX = {"hx-request": "true"}
@@ -176,3 +179,23 @@ async def test_home_asks_the_second_position_for_a_skip(web: Any) -> None:
     assert (await send(lead, web, "/github/skip/agree")).status_code == 422
     assert (await send(manager, web, "/github/skip/agree")).status_code == 204
     assert (await run_of(web.database, web.deployment, "github")).state == State.SKIPPED
+
+
+async def test_the_bar_names_the_phase_that_the_day_is_in(web: Any, plan: Plan) -> None:
+    """Another phase that runs has the bar until production's sign-offs are proceeded on."""
+    reader = await web.client_as("executive")
+    bar = f"/d/{web.deployment.id}/_mission"
+    assert "Production: sign-offs open" in (await reader.get(bar)).text
+    client = await started(web, plan)
+    assert "GitHub: running" in (await reader.get(bar)).text
+    assert "Phase 2 of 6" in (await reader.get(bar)).text
+    await send(client, web, "/github/hold", version=1, reason="a break")
+    assert "GitHub: on hold" in (await reader.get(bar)).text
+
+    async def proceed(session: Any) -> None:
+        row = await session.get_one(Deployment, web.deployment.id)
+        row.state = Course.PROCEEDED.value
+        await touch(session, row.id, ("deployment",))
+
+    await web.database.run(proceed)
+    assert "Production: waiting to be armed" in (await reader.get(bar)).text
