@@ -353,24 +353,27 @@ async def complete(session: AsyncSession, scope: Scope) -> None:
     await apply(session, deployment, Change.COMPLETE, actor=scope.actor, text=text)
 
 
-async def expire_gates(session: AsyncSession, plans: Mapping[int, Plan]) -> list[int]:
-    """Turn gates that waited too long into holds; `plans` by plan version id. Returns the deployments held."""
-    now = await database_now(session)
-    waiting = (State.PREPARING.value, State.PROCEEDED.value, State.ARMED.value)
-    ids = await session.scalars(select(Deployment.id).where(Deployment.state.in_(waiting)))
-    held: list[int] = []
-    for deployment_id in ids.all():
-        deployment = await lock(session, deployment_id)
-        plan = plans.get(deployment.plan_version_id)
-        gate = plan.production.signoffs if plan else None
-        if gate is None or deployment.state not in waiting:
-            continue
-        opened = max(deployment.planned_at, deployment.gate_opened_at)
-        if now >= opened + timedelta(seconds=gate.expires_after_s):
-            text = f"The gate closed {round(gate.expires_after_s / 60)} min after the planned start; nothing moved"
-            await apply(session, deployment, Change.EXPIRE, actor=SYSTEM, text=text, reason=text, severity="warn")
-            held.append(deployment_id)
-    return held
+GATED = (State.PREPARING.value, State.PROCEEDED.value, State.ARMED.value)
+"""Where a gate waits, and can wait too long."""
+
+
+def is_over(deployment: Deployment, plan: Plan, now: datetime) -> bool:
+    """Whether the gate waited too long."""
+    gate = plan.production.signoffs
+    if gate is None or deployment.state not in GATED:
+        return False
+    return now >= max(deployment.planned_at, deployment.gate_opened_at) + timedelta(seconds=gate.expires_after_s)
+
+
+async def expire_gate(session: AsyncSession, deployment_id: int, plan: Plan) -> bool:
+    """Turn a gate that waited too long into a hold. Whether it did."""
+    deployment = await lock(session, deployment_id)
+    gate = plan.production.signoffs
+    if gate is None or not is_over(deployment, plan, await database_now(session)):
+        return False
+    text = f"The gate closed {round(gate.expires_after_s / 60)} min after the planned start; nothing moved"
+    await apply(session, deployment, Change.EXPIRE, actor=SYSTEM, text=text, reason=text, severity="warn")
+    return True
 
 
 async def note_configuration(session: AsyncSession, deployment_id: int, configuration: str) -> None:

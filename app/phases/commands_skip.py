@@ -1,6 +1,5 @@
 """Skipping a phase takes two people of two positions. A wish that nobody agrees to lapses, and the phase stays."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import select
@@ -98,27 +97,21 @@ async def withdraw(session: AsyncSession, scope: Scope, key: str) -> None:
     await append(session, deployment.id, Entry("phases.skip.withdrawn", text, ("phases",)), scope.actor)
 
 
-async def lapse(session: AsyncSession, plans: Mapping[int, Plan]) -> list[tuple[int, str]]:
-    """End the wishes that nobody agreed to in time; `plans` by plan version id. Returns (deployment, phase)."""
+async def lapse(session: AsyncSession, deployment_id: int, plan: Plan) -> list[str]:
+    """End the wishes of a deployment that nobody agreed to in time. Returns the phases."""
+    deployment = await lock(session, deployment_id)
     now = await database_now(session)
-    waiting = await session.execute(
-        select(PhaseRun.deployment_id, PhaseRun.phase).where(PhaseRun.skip_asked_at <= now - SKIP_STANDS_FOR)
-    )
-    ended: list[tuple[int, str]] = []
-    for deployment_id, key in waiting.all():
-        deployment = await lock(session, deployment_id)
-        plan = plans.get(deployment.plan_version_id)
-        if plan is None:
-            continue
+    old = PhaseRun.skip_asked_at <= now - SKIP_STANDS_FOR
+    waiting = select(PhaseRun.phase).where(PhaseRun.deployment_id == deployment_id, old).order_by(PhaseRun.phase)
+    ended: list[str] = []
+    for key in (await session.scalars(waiting)).all():
         row = await lock_row(session, deployment, plan, key)
-        if row.skip_asked_at is None or is_asked(row, now):
-            continue
         row.skip_asked_at = None
         phase = plan.phase(key)
         text = f"Nobody agreed to skip phase {phase.number} within 10 min; it stays"
         cause = f"{row.skip_asked_by} asked: {row.skip_reason}"
         await append(session, deployment.id, Entry("phases.skip.lapsed", text, ("phases",), cause, "warn"), SYSTEM)
-        ended.append((deployment_id, key))
+        ended.append(key)
     return ended
 
 

@@ -15,6 +15,7 @@ from app.domain.plan import Plan
 from app.phases.commands_skip import agree, ask, lapse, withdraw
 from app.phases.forms import PhaseForm
 from app.phases.queries_day import day_view
+from app.phases.tasks import keep_phases
 from app.web.access import Forbidden, Scope
 from tests.phases.ready import log_of, press, run_of, running
 from tests.phases.test_phases import the_log_tells_the_rows
@@ -97,16 +98,15 @@ async def test_a_wish_lapses_by_itself_and_the_phase_stays(
 ) -> None:
     lead, manager = await scope_of(deployment, "devops_lead"), await scope_of(deployment, "project_manager")
     await asks(database, lead)
-    plans = {deployment.plan_version_id: plan}
-    assert await database.run(lambda s: lapse(s, plans)) == []
+    assert await database.run(lambda s: lapse(s, deployment.id, plan)) == []
     await is_old(database, deployment, 10)
     # Already before the worker comes by nobody can agree any more, and no page shows it.
     with pytest.raises(Rejected, match="Nobody asks to skip"):
         await run(database, agree, manager)
     view = await database.read(lambda session: day_view(session, manager))
     assert view.lines[0].asked is None
-    assert await database.run(lambda s: lapse(s, plans)) == [(deployment.id, "github")]
-    assert await database.run(lambda s: lapse(s, plans)) == []
+    await keep_phases(database)
+    assert await database.run(lambda s: lapse(s, deployment.id, plan)) == []
     row = await run_of(database, deployment, "github")
     assert (row.state, row.skip_asked_at) == (State.PLANNED, None)
     last = (await log_of(database, deployment))[-1]
