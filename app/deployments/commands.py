@@ -14,6 +14,7 @@ from app.domain import deployments as course
 from app.domain.deployments import Change, Course, State
 from app.domain.epochs import block_after
 from app.domain.errors import Rejected
+from app.domain.phases import FARTHEST
 from app.domain.plan import Plan, plan_hash
 from app.domain.plan_people import votes_wanted
 from app.domain.signoffs import Binding, GateVerdict
@@ -21,7 +22,7 @@ from app.eventlog.log import SYSTEM, Actor, Entry, append, touch
 from app.phases.commands_rows import follow_course, make_rows, replan
 from app.signoffs.queries import gate_of
 from app.traffic.queries_readiness import light_of
-from app.web.access import Scope, capabilities_of
+from app.web.access import WHO_LIMIT, Scope, capabilities_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ async def apply(
     before = deployment.state
     deployment.state, deployment.attempt = moved.state.value, moved.attempt
     deployment.planned_at, deployment.hold_reason = moved.planned_at, moved.reason
-    deployment.held_by = actor.name if moved.state is State.ON_HOLD else ""
+    deployment.held_by = actor.name[:WHO_LIMIT] if moved.state is State.ON_HOLD else ""
     deployment.state_since = now
     if change in (*course.NEW_ATTEMPT_CHANGES, Change.RESUME):
         deployment.gate_opened_at = now
@@ -311,10 +312,13 @@ async def resume(session: AsyncSession, scope: Scope) -> None:
 async def reschedule(session: AsyncSession, scope: Scope, planned_at: datetime, reason: str) -> None:
     """A new planned time: a new attempt with new sign-offs."""
     deployment = await lock(session, scope.id)
-    if planned_at <= await database_now(session):
+    now = await database_now(session)
+    if planned_at <= now:
         raise Rejected(
             "The new start is in the past.", remedy="Choose a time that is still to come.", code="planned_at"
         )
+    if planned_at - now > FARTHEST:
+        raise Rejected("The new start is more than a year away.", remedy="Choose a nearer one.", code="planned_at")
     course.follow(course_of(deployment), Change.RESCHEDULE, reason=reason, planned_at=planned_at)
     planned = await replan(session, deployment, scope.plan, planned_at)
     text = f"{scope.seat_title} rescheduled the start: {reason.strip()}"

@@ -16,6 +16,7 @@ from app.phases.commands import refuse_by_course, refuse_stale
 from app.phases.commands_rows import lock_row, payload_of, put, run_of
 from app.phases.forms import PhaseForm
 from app.phases.queries import leads, phase_of
+from app.roster.queries import roster_of
 from app.web.access import Forbidden, Scope
 
 
@@ -73,6 +74,13 @@ async def agree(session: AsyncSession, scope: Scope, key: str) -> None:
             conflict=True,
             code="not_asked",
         )
+    if not await _is_seated(session, row):
+        raise Rejected(
+            f"{row.skip_asked_by} asked, and is not on the roster any more. The phase stays.",
+            remedy="Withdraw it, then let two others skip the phase.",
+            conflict=True,
+            code="not_asked",
+        )
     why = same_hand(row, scope)
     if why:
         raise Rejected(
@@ -84,6 +92,13 @@ async def agree(session: AsyncSession, scope: Scope, key: str) -> None:
     text = f"{both} skipped phase {phase.number}, {phase.title}: {happened.reason}"
     entry = Entry(Change.SKIP.value, text, ("phases",), happened.reason, "warn", payload_of(key, happened))
     await append(session, deployment.id, entry, scope.actor)
+
+
+async def _is_seated(session: AsyncSession, row: PhaseRun) -> bool:
+    """Whether who asked still has the position it was asked from, and an account that is not disabled."""
+    roster = await roster_of(session, row.deployment_id)
+    asked = (row.skip_asked_person, row.skip_asked_position)
+    return any((each.person_id, each.position) == asked and not each.is_disabled for each in roster)
 
 
 async def withdraw(session: AsyncSession, scope: Scope, key: str) -> None:

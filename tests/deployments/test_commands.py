@@ -1,7 +1,7 @@
 """Proceed, arm, hold, resume, reschedule: who, when, and what else they change."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -151,6 +151,14 @@ async def test_a_start_in_the_past_is_refused(database: Database, deployment: De
     scope = await scope_of(deployment, "project_manager")
     with pytest.raises(Rejected, match="past"):
         await run(database, commands.reschedule, scope, scope.now - timedelta(minutes=1), "oh")
+
+
+async def test_a_start_that_no_calendar_holds_is_refused(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    scope = await scope_of(deployment, "project_manager")
+    with pytest.raises(Rejected, match="more than a year away"):
+        await run(database, commands.reschedule, scope, datetime.max.replace(tzinfo=UTC), "oh")
 
 
 async def test_a_gate_that_waits_too_long_becomes_a_hold(
