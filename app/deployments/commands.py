@@ -345,9 +345,11 @@ async def reopen(session: AsyncSession, scope: Scope) -> None:
 async def abort(session: AsyncSession, scope: Scope, reason: str) -> None:
     deployment = await lock(session, scope.id)
     text = f"{scope.seat_title} aborted the deployment: {reason.strip()}"
+    course.follow(course_of(deployment), Change.ABORT, reason=reason)
+    now = await database_now(session)
+    await disarm(session, deployment, now)  # the target before the log, as everywhere
+    deployment.finished_at = now
     await apply(session, deployment, Change.ABORT, actor=scope.actor, text=text, reason=reason, severity="warn")
-    await disarm(session, deployment, await database_now(session))
-    deployment.finished_at = await database_now(session)
 
 
 async def complete(session: AsyncSession, scope: Scope) -> None:
