@@ -16,7 +16,6 @@ from app.domain.dry_run import DryRun, Happening, dry_run, gaps, planned_start
 from app.domain.plan import Plan, plan_hash
 from app.domain.plan_diff import diff
 from app.domain.plan_problems import PlanInvalid
-from app.providers.plan_yaml import plan_schema, read_plan
 
 INVALID, DIFFERENT = 1, 1
 plan = typer.Typer(no_args_is_help=True, help="Plans.")
@@ -25,6 +24,8 @@ plan = typer.Typer(no_args_is_help=True, help="Plans.")
 @plan.command("check")
 def check_plans(files: Annotated[list[Path], typer.Argument(help="Plans in YAML.")]) -> None:
     """Check plan files: every problem as FILE:LINE:COLUMN with its remedy. Exit code 1 if there is any."""
+    from app.providers.plan_yaml import read_plan
+
     is_bad = False
     for file in files:
         try:
@@ -41,6 +42,8 @@ def check_plans(files: Annotated[list[Path], typer.Argument(help="Plans in YAML.
 @plan.command("schema")
 def print_schema() -> None:
     """Print the JSON Schema of a plan, for editors."""
+    from app.providers.plan_yaml import plan_schema
+
     typer.echo(json.dumps(plan_schema(), indent=2, ensure_ascii=False))
 
 
@@ -116,6 +119,8 @@ def _speed(text: str) -> float:
 
 def read_or_exit(file: Path) -> Plan:
     """The plan of a command; a bad one is told and ends the command with exit code 2."""
+    from app.providers.plan_yaml import read_plan
+
     try:
         return read_plan(file)
     except PlanInvalid as error:

@@ -108,8 +108,9 @@ async def readyz(request: Request) -> JSONResponse:
     """This process can serve pages: PostgreSQL answers and NOTIFYs are heard."""
     found = {"database": False, "listening": bool(request.app.state.hub.is_listening)}
     with contextlib.suppress(DBAPIError, OSError, TimeoutError):
-        async with asyncio.timeout(2), request.app.state.database.session() as session:
-            await session.execute(text("select 1"))
+        async with asyncio.timeout(2):
+            # Read as pages are: past a connection that died with the PostgreSQL before.
+            await request.app.state.database.read(lambda session: session.execute(text("select 1")), patience_s=1.0)
             found["database"] = True
     return JSONResponse(found, 200 if all(found.values()) else 503)
 

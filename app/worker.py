@@ -15,16 +15,17 @@ import httpx
 import procrastinate
 import structlog
 import uvloop
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import func, or_, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import reactions
 from app.config import Settings, from_env
 from app.db.engine import Database, make_engine
-from app.db.tables import Deployment, PlanVersion, WorkerLease
+from app.db.tables import Deployment, WorkerLease
 from app.decisions.tasks import keep_clocks as keep_decision_clocks
-from app.deployments.commands import database_now, expire_gates
+from app.deployments.commands import database_now
+from app.deployments.tasks import keep_gates
 from app.domain.plan import Plan
 from app.domain.sides import Release, Side
 from app.eventlog.log import bind_reactions
@@ -33,17 +34,16 @@ from app.jobs.queue import ROLLBACK_QUEUE, TRAFFIC_QUEUE, make_app
 from app.jobs.wake import listen_for_jobs
 from app.logs import configure_logs
 from app.metrics.tasks import collect
-from app.phases.commands_skip import lapse
+from app.phases.tasks import keep_phases
 from app.ports.probe import Prober
 from app.providers.capsule_file import capsule_key
 from app.providers.clock import SystemClock
 from app.rehearsal.fault_point import FaultPoint
-from app.signoffs.commands import expire_votes
+from app.signoffs.tasks import keep_votes
 from app.traffic.tasks import Drives, Steered
 from app.traffic.tasks_capsule import Capsules, Place
 from app.traffic.watch import Watch, Watched, find_watched
 from app.triggers.tasks import Guarded, guard_all
-from app.web.access import plan_by_hash
 from app.wiring import BoundTarget, Ports, hosts_of, make_ports, snapshot_of
 
 log = structlog.get_logger()
@@ -193,15 +193,14 @@ class Worker:
         return (await session.execute(statement.returning(lease.owner))).scalar_one_or_none() == me
 
     async def _keep_gates(self) -> None:
-        async def keep(session: AsyncSession) -> None:
-            used = select(Deployment.plan_version_id)
-            versions = await session.execute(select(PlanVersion.id, PlanVersion.hash).where(PlanVersion.id.in_(used)))
-            plans = {number: await plan_by_hash(session, digest) for number, digest in versions.all()}
-            await expire_gates(session, plans)
-            await expire_votes(session, plans)
-            await lapse(session, plans)
+        """What time does to gates, votes and phases."""
 
-        await self._repeat(GATES_EVERY_S, lambda: self.database.run(keep))
+        async def keep() -> None:
+            await keep_gates(self.database)
+            await keep_votes(self.database)
+            await keep_phases(self.database)
+
+        await self._repeat(GATES_EVERY_S, keep)
 
     async def _keep_clocks(self) -> None:
         """Open decision points when they are due, and escalate what nobody answers."""

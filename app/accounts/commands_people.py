@@ -134,7 +134,8 @@ async def _insert(
 
 
 async def _locked(session: AsyncSession, person_id: int) -> Person:
-    found = await session.execute(select(Person).where(Person.id == person_id).with_for_update())
+    # Not so strong that what names the person would wait for it, such as the rollback that they press meanwhile.
+    found = await session.execute(select(Person).where(Person.id == person_id).with_for_update(key_share=True))
     person = found.scalar_one_or_none()
     if person is None:
         raise NotFound("There is no such person.")

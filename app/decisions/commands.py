@@ -1,6 +1,8 @@
 """Writes of decision points: what the clock opens and escalates, what people answer."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,19 +32,22 @@ TOPICS: tuple[Topic, ...] = ("decisions",)
 async def follow(session: AsyncSession, deployment_id: int, plan: Plan) -> int:
     """Record what time alone has done to a deployment's points: open, take over, escalate, void. Returns how many steps
     were recorded. Whoever asks twice opens once: all is decided again under the deployment's lock."""
-    if not await _has_steps(session, deployment_id, plan):
+    seen = await _seen(session, deployment_id, plan)
+    if not (seen.left_behind or seen.steps()):
         return 0
+    # What is known is looked up before the lock: a rollback must not wait until it has been found.
+    is_opening = any(isinstance(step, Open) for step in seen.steps())
+    snapshot = await freeze(session, seen.deployment, plan, seen.now) if is_opening else None
     deployment = await lock(session, deployment_id)
     ground = await ground_of(session, deployment, plan, await database_now(session))
     count = 0
-    for row in ground.rows:
-        if row.closed_at is None and row.attempt != deployment.attempt:
-            await _void(session, ground, row)
-            count += 1
+    for row in ground.left_behind:
+        await _void(session, ground, row)
+        count += 1
     for step in ground.steps():
         match step:
             case Open():
-                await _open(session, ground, step)
+                await _open(session, ground, step, snapshot or await freeze(session, deployment, plan, ground.now))
             case Fold():
                 await _fold(session, ground, step)
             case Climb():
@@ -53,21 +58,19 @@ async def follow(session: AsyncSession, deployment_id: int, plan: Plan) -> int:
     return count
 
 
-async def _has_steps(session: AsyncSession, deployment_id: int, plan: Plan) -> bool:
+async def _seen(session: AsyncSession, deployment_id: int, plan: Plan) -> Ground:
     deployment = await session.get_one(Deployment, deployment_id, populate_existing=True)
-    ground = await ground_of(session, deployment, plan, await database_now(session))
-    is_left = any(row.closed_at is None and row.attempt != deployment.attempt for row in ground.rows)
-    return is_left or bool(ground.steps())
+    return await ground_of(session, deployment, plan, await database_now(session))
 
 
-async def _open(session: AsyncSession, ground: Ground, step: Open) -> None:
+async def _open(session: AsyncSession, ground: Ground, step: Open, snapshot: Mapping[str, Any]) -> None:
     deployment, plan, point, now = ground.deployment, ground.plan, step.point, ground.now
     row = Decision(
         deployment_id=deployment.id,
         attempt=deployment.attempt,
         minute=point.minute,
         opened_at=now,
-        snapshot=await freeze(session, deployment, plan, now),
+        snapshot=dict(snapshot),
         rung=step.floor.value,
         rung_since=now,
     )

@@ -60,6 +60,11 @@ class Ground:
         return {row.minute: row for row in self.rows if row.attempt == self.deployment.attempt}
 
     @property
+    def left_behind(self) -> tuple[Decision, ...]:
+        """Open ones of an attempt that is over."""
+        return tuple(row for row in self.rows if row.closed_at is None and row.attempt != self.deployment.attempt)
+
+    @property
     def points(self) -> tuple[DecisionPoint, ...]:
         return self.plan.production.decisions
 

@@ -14,6 +14,7 @@ from app.domain import deployments as course
 from app.domain.deployments import Change, Course, State
 from app.domain.epochs import block_after
 from app.domain.errors import Rejected
+from app.domain.phases import FARTHEST
 from app.domain.plan import Plan, plan_hash
 from app.domain.plan_people import votes_wanted
 from app.domain.signoffs import Binding, GateVerdict
@@ -21,7 +22,7 @@ from app.eventlog.log import SYSTEM, Actor, Entry, append, touch
 from app.phases.commands_rows import follow_course, make_rows, replan
 from app.signoffs.queries import gate_of
 from app.traffic.queries_readiness import light_of
-from app.web.access import Scope, capabilities_of
+from app.web.access import WHO_LIMIT, Scope, capabilities_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ async def apply(
     before = deployment.state
     deployment.state, deployment.attempt = moved.state.value, moved.attempt
     deployment.planned_at, deployment.hold_reason = moved.planned_at, moved.reason
-    deployment.held_by = actor.name if moved.state is State.ON_HOLD else ""
+    deployment.held_by = actor.name[:WHO_LIMIT] if moved.state is State.ON_HOLD else ""
     deployment.state_since = now
     if change in (*course.NEW_ATTEMPT_CHANGES, Change.RESUME):
         deployment.gate_opened_at = now
@@ -311,10 +312,13 @@ async def resume(session: AsyncSession, scope: Scope) -> None:
 async def reschedule(session: AsyncSession, scope: Scope, planned_at: datetime, reason: str) -> None:
     """A new planned time: a new attempt with new sign-offs."""
     deployment = await lock(session, scope.id)
-    if planned_at <= await database_now(session):
+    now = await database_now(session)
+    if planned_at <= now:
         raise Rejected(
             "The new start is in the past.", remedy="Choose a time that is still to come.", code="planned_at"
         )
+    if planned_at - now > FARTHEST:
+        raise Rejected("The new start is more than a year away.", remedy="Choose a nearer one.", code="planned_at")
     course.follow(course_of(deployment), Change.RESCHEDULE, reason=reason, planned_at=planned_at)
     planned = await replan(session, deployment, scope.plan, planned_at)
     text = f"{scope.seat_title} rescheduled the start: {reason.strip()}"
@@ -341,9 +345,11 @@ async def reopen(session: AsyncSession, scope: Scope) -> None:
 async def abort(session: AsyncSession, scope: Scope, reason: str) -> None:
     deployment = await lock(session, scope.id)
     text = f"{scope.seat_title} aborted the deployment: {reason.strip()}"
+    course.follow(course_of(deployment), Change.ABORT, reason=reason)
+    now = await database_now(session)
+    await disarm(session, deployment, now)  # the target before the log, as everywhere
+    deployment.finished_at = now
     await apply(session, deployment, Change.ABORT, actor=scope.actor, text=text, reason=reason, severity="warn")
-    await disarm(session, deployment, await database_now(session))
-    deployment.finished_at = await database_now(session)
 
 
 async def complete(session: AsyncSession, scope: Scope) -> None:
@@ -353,24 +359,27 @@ async def complete(session: AsyncSession, scope: Scope) -> None:
     await apply(session, deployment, Change.COMPLETE, actor=scope.actor, text=text)
 
 
-async def expire_gates(session: AsyncSession, plans: Mapping[int, Plan]) -> list[int]:
-    """Turn gates that waited too long into holds; `plans` by plan version id. Returns the deployments held."""
-    now = await database_now(session)
-    waiting = (State.PREPARING.value, State.PROCEEDED.value, State.ARMED.value)
-    ids = await session.scalars(select(Deployment.id).where(Deployment.state.in_(waiting)))
-    held: list[int] = []
-    for deployment_id in ids.all():
-        deployment = await lock(session, deployment_id)
-        plan = plans.get(deployment.plan_version_id)
-        gate = plan.production.signoffs if plan else None
-        if gate is None or deployment.state not in waiting:
-            continue
-        opened = max(deployment.planned_at, deployment.gate_opened_at)
-        if now >= opened + timedelta(seconds=gate.expires_after_s):
-            text = f"The gate closed {round(gate.expires_after_s / 60)} min after the planned start; nothing moved"
-            await apply(session, deployment, Change.EXPIRE, actor=SYSTEM, text=text, reason=text, severity="warn")
-            held.append(deployment_id)
-    return held
+GATED = (State.PREPARING.value, State.PROCEEDED.value, State.ARMED.value)
+"""Where a gate waits, and can wait too long."""
+
+
+def is_over(deployment: Deployment, plan: Plan, now: datetime) -> bool:
+    """Whether the gate waited too long."""
+    gate = plan.production.signoffs
+    if gate is None or deployment.state not in GATED:
+        return False
+    return now >= max(deployment.planned_at, deployment.gate_opened_at) + timedelta(seconds=gate.expires_after_s)
+
+
+async def expire_gate(session: AsyncSession, deployment_id: int, plan: Plan) -> bool:
+    """Turn a gate that waited too long into a hold. Whether it did."""
+    deployment = await lock(session, deployment_id)
+    gate = plan.production.signoffs
+    if gate is None or not is_over(deployment, plan, await database_now(session)):
+        return False
+    text = f"The gate closed {round(gate.expires_after_s / 60)} min after the planned start; nothing moved"
+    await apply(session, deployment, Change.EXPIRE, actor=SYSTEM, text=text, reason=text, severity="warn")
+    return True
 
 
 async def note_configuration(session: AsyncSession, deployment_id: int, configuration: str) -> None:

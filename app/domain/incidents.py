@@ -28,6 +28,18 @@ class Outcome(StrEnum):
 CHOSEN = (Outcome.NO_ACTION, Outcome.WATCH, Outcome.ESCALATE)
 
 
+MOST_OPEN = 20
+"""Open incidents of a deployment: more are not looked after by anybody, and each has a clock that locks it."""
+MOST_REPORTS = 200
+"""Customers' reports of a deployment that nobody has explained or fixed."""
+
+
+def check_room(open_now: int, most: int, what: str, remedy: str) -> None:
+    """Raises Rejected where so many are open already."""
+    if open_now >= most:
+        raise Rejected(f"{open_now} {what} are open already. Nothing was recorded.", remedy=remedy, code="too_many")
+
+
 @dataclass(frozen=True, slots=True)
 class Decider:
     """The position an incident is decided by, and how long each rung of its ladder lasts, in seconds."""

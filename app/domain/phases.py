@@ -218,6 +218,9 @@ _FOLLOWING = {
     (State.RUNNING, State.COMPLETED): Change.COMPLETE,
     (State.COMPLETED, State.RUNNING): Change.REOPEN,
     (State.COMPLETED, State.ON_HOLD): Change.UNDO,
+    # Two steps, the first of them: only a phase that stayed behind its course is ever so far from it.
+    (State.ON_HOLD, State.COMPLETED): Change.RESUME,
+    (State.COMPLETED, State.ABORTED): Change.UNDO,
     **{(state, State.PLANNED): Change.RETURN for state in (State.RUNNING, State.ON_HOLD, State.COMPLETED)},
     **{(state, State.ABORTED): Change.ABORT for state in (State.PLANNED, State.RUNNING, State.ON_HOLD)},
 }
@@ -240,7 +243,8 @@ def by_course(kind: str, course: Course, have: State = State.PLANNED) -> State:
 
 
 def mirrored(kind: str, run: Run, course: Course) -> Change | None:
-    """What happened to a phase because its deployment came to `course`; None if nothing did."""
+    """What happened to a phase because its deployment came to `course`; None if nothing did. To be asked again until
+    it says None. Raises KeyError for a phase that was ended by hand, which none that follows the course can be."""
     wanted = by_course(kind, course, run.state)
     return None if wanted is run.state else _FOLLOWING[run.state, wanted]
 

@@ -10,7 +10,7 @@ from app.decisions.queries_words import asked_words, call_words, leader_title
 from app.deployments.commands import database_now, lock
 from app.domain.decisions import Answer, Rung, check_answer, climb
 from app.domain.errors import Rejected
-from app.domain.incidents import Outcome, Severity, check_finding
+from app.domain.incidents import MOST_OPEN, Outcome, Severity, check_finding, check_room
 from app.domain.operations import Kind
 from app.domain.plan import Plan
 from app.domain.signoff_words import in_sentence, listed
@@ -45,6 +45,8 @@ async def raise_incident(session: AsyncSession, scope: Scope, form: RaiseForm) -
         known = await session.scalar(select(Incident).where(Incident.deployment_id == scope.id, mine))
         if known is not None:
             return known
+    remedy = "Have those decided that are known; write what you see into the findings or the timeline."
+    check_room(len(await open_rows(session, scope.id)), MOST_OPEN, "incidents", remedy)
     now = await database_now(session)
     row = Incident(
         deployment_id=deployment.id,
@@ -107,7 +109,8 @@ async def decide(session: AsyncSession, scope: Scope, incident_id: int, form: De
     """
     deployment = await lock(session, scope.id)
     row = await locked(session, scope.id, incident_id)
-    if form.key and row.decided_key == form.key:
+    key = f"{scope.viewer.person_id}:{form.key}"[:64] if form.key else ""
+    if key and row.decided_key == key:
         return row
     now = await database_now(session)
     if row.closed_at is not None:
@@ -120,7 +123,7 @@ async def decide(session: AsyncSession, scope: Scope, incident_id: int, form: De
     asked = climb(steps, Rung(row.rung), row.rung_since, now)
     titles = (plan.position(decider.position).title, leader_title(plan))
     check_answer(steps, asked, scope.viewer.person_id, _AS_ANSWER[outcome], titles)
-    row.decided_key = form.key
+    row.decided_key = key
     payload = {"incident": row.id, "outcome": outcome.value}
     if outcome is Outcome.ESCALATE:
         row.rung, row.rung_since, row.escalated_by = Rung.EVERYBODY.value, now, scope.who
@@ -147,8 +150,7 @@ async def follow(session: AsyncSession, deployment_id: int, plan: Plan) -> int:
     deployment = await lock(session, deployment_id)
     now = await database_now(session)
     changed = await _stale(session, deployment_id, plan, now)
-    for row in changed:
-        back = await _rollback_after(session, row)
+    for row, back in changed:
         if back is not None:
             await _end_by_rollback(session, deployment, row, back)
         else:
@@ -156,28 +158,26 @@ async def follow(session: AsyncSession, deployment_id: int, plan: Plan) -> int:
     return len(changed)
 
 
-async def _stale(session: AsyncSession, deployment_id: int, plan: Plan, now: datetime) -> list[Incident]:
-    """Open incidents whose rows say less than is true now."""
+async def _stale(
+    session: AsyncSession, deployment_id: int, plan: Plan, now: datetime
+) -> list[tuple[Incident, Operation | None]]:
+    """Open incidents whose rows say less than is true now, each with the rollback that ends it, if one began."""
     rows = await open_rows(session, deployment_id)
     if not rows:
         return []
     _, steps = await ladder(session, deployment_id, plan)
-    return [
-        row
-        for row in rows
-        if climb(steps, Rung(row.rung), row.rung_since, now).rung > row.rung
-        or await _rollback_after(session, row) is not None
-    ]
-
-
-async def _rollback_after(session: AsyncSession, row: Incident) -> Operation | None:
-    statement = select(Operation).where(
-        Operation.deployment_id == row.deployment_id,
+    rollbacks = select(Operation).where(
+        Operation.deployment_id == deployment_id,
         Operation.kind == Kind.ROLLBACK.value,
-        Operation.accepted_at >= row.raised_at,
+        Operation.accepted_at >= min(row.raised_at for row in rows),
     )
-    found: Operation | None = await session.scalar(statement.order_by(Operation.id).limit(1))
-    return found
+    known = (await session.scalars(rollbacks.order_by(Operation.id))).all()
+    found = [(row, next((back for back in known if back.accepted_at >= row.raised_at), None)) for row in rows]
+    return [
+        (row, back)
+        for row, back in found
+        if back is not None or climb(steps, Rung(row.rung), row.rung_since, now).rung > row.rung
+    ]
 
 
 async def _end_by_rollback(session: AsyncSession, deployment: Deployment, row: Incident, back: Operation) -> None:

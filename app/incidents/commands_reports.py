@@ -4,9 +4,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import CustomerReport
+from app.decisions.queries_snapshot import open_reports
 from app.deployments.commands import database_now, lock
 from app.domain.errors import Rejected
-from app.domain.incidents import Severity
+from app.domain.incidents import MOST_REPORTS, Severity, check_room
 from app.eventlog.log import Entry, Topic, append
 from app.eventlog.log import Severity as EventSeverity
 from app.incidents.forms import ReportForm, SettleForm
@@ -25,6 +26,8 @@ async def take_in(session: AsyncSession, scope: Scope, form: ReportForm) -> Cust
         known = await session.scalar(select(CustomerReport).where(CustomerReport.deployment_id == scope.id, mine))
         if known is not None:
             return known
+    remedy = "Answer those that are known, or add the customers to one of them as a note in the timeline."
+    check_room(await open_reports(session, scope.id), MOST_REPORTS, "reports", remedy)
     row = CustomerReport(
         deployment_id=deployment.id,
         text=form.text,

@@ -13,6 +13,12 @@ class RaiseForm(PageForm):
     title: Annotated[str, StringConstraints(min_length=3, max_length=200)]
     severity: Literal["warning", "critical"]
 
+    @field_validator("title")
+    @classmethod
+    def _is_one_line(cls, value: str) -> str:
+        """It is the headline of every page."""
+        return " ".join(value.split())
+
 
 class FindingForm(PageForm):
     finding: SAID

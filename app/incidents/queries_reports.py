@@ -4,6 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import CustomerReport
+from app.decisions.queries_snapshot import open_reports
 from app.deployments.commands import database_now
 from app.domain.incidents import Severity
 from app.eventlog.log import versions_of
@@ -25,7 +26,7 @@ async def reports_panel(session: AsyncSession, scope: Scope) -> ReportsPanel:
         url=f"/d/{scope.id}/incidents/_reports",
         page=f"/d/{scope.id}/incidents",
         rows=tuple(rows),
-        open=sum(each.is_open for each in rows),
+        open=await open_reports(session, scope.id),
         zone=scope.plan.timezone,
         now=await database_now(session),
         versions=versions,

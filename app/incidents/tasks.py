@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
 from app.db.tables import Deployment, Incident, PlanVersion
+from app.deployments.tasks import for_each
 from app.incidents.commands import follow
-from app.web.access import plan_by_hash
 
 
 async def find_open(session: AsyncSession) -> list[tuple[int, str]]:
@@ -21,9 +21,4 @@ async def find_open(session: AsyncSession) -> list[tuple[int, str]]:
 
 
 async def keep_clocks(database: Database) -> None:
-    for deployment_id, digest in await database.read(find_open):
-
-        async def write(session: AsyncSession, number: int = deployment_id, plan_hash: str = digest) -> int:
-            return await follow(session, number, await plan_by_hash(session, plan_hash))
-
-        await database.run(write)
+    await for_each(database, await database.read(find_open), follow)

@@ -1,11 +1,14 @@
 """The mission bar's view model, from what is recorded."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+import structlog
 from sqlalchemy import Select, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
@@ -37,6 +40,10 @@ from app.web.access import Scope
 from app.web.figures import age, took
 from app.web.mission import BannerView, GuardView, HealthView, LinkView, MissionView, TrafficView
 from app.web.sharing import Shelf
+
+log = structlog.get_logger()
+
+Found = TypeVar("Found")
 
 FRESH = timedelta(seconds=15)
 _OTHERS_FIRST = (Course.PREPARING, Course.ON_HOLD, Course.COMPLETED)
@@ -70,8 +77,8 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
     triggers = await alarms(session, deployment, scope.plan, now)
     light = await light_of(session, deployment, target, now)
     used = await unacknowledged(session, deployment.id)
-    decision, is_watched = await open_decision(session, deployment, scope.plan, now)
-    incidents = await open_incidents(session, deployment, scope.plan, now)
+    decision, is_watched = await _or_without(open_decision(session, deployment, scope.plan, now), (None, False))
+    incidents = await _or_without(open_incidents(session, deployment, scope.plan, now), ())
     watched = ", watched" if is_watched else ""
     asked_for = [incident_banner(incidents, scope.plan, deployment.id), decision_banner(decision, deployment.id)]
     zone = ZoneInfo(scope.plan.timezone)
@@ -109,6 +116,18 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
         versions=versions,
         decision=decision,
     )
+
+
+async def _or_without(asked: Awaitable[Found], without: Found) -> Found:
+    """What is asked of people, or nothing where it cannot be told: the bar holds the rollback cover, and is drawn
+    whatever is wrong beside it. A lost database is for the read to meet."""
+    try:
+        return await asked
+    except Exception as error:
+        if isinstance(error, DBAPIError):
+            raise
+        log.exception("overview.mission.without")
+        return without
 
 
 async def newest_operation(session: AsyncSession, deployment: Deployment) -> Operation | None:

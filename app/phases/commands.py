@@ -60,7 +60,8 @@ async def change_phase(session: AsyncSession, scope: Scope, key: str, change: Ch
     deployment = await lock(session, scope.id)
     row = await lock_row(session, deployment, scope.plan, key)
     now = await database_now(session)
-    if form.key and row.changed_key == form.key:
+    press = f"{change.name}:{scope.viewer.person_id}:{form.key}"[:64] if form.key else ""
+    if press and row.changed_key == press:
         return
     happened = decide(
         run_of(row), Happened(change, now, plan_now(deployment, now), scope.who, form.reason, _at(scope, form))
@@ -68,7 +69,7 @@ async def change_phase(session: AsyncSession, scope: Scope, key: str, change: Ch
     refuse_stale(row, form)
     await _conditions(session, scope, deployment, phase, change, now)
     put(row, evolve(run_of(row), happened))
-    row.changed_key = form.key
+    row.changed_key = press
     row.is_moved = row.is_moved or change is Change.RESCHEDULE
     severity: Severity = "warn" if change in _WARN else "normal"
     entry = Entry(

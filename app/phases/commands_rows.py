@@ -3,20 +3,25 @@
 Used by the deployment's own commands, so it knows none of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+import structlog
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.engine import is_transient
 from app.db.tables import Deployment, PhaseRun
 from app.domain.deployments import State as Course
 from app.domain.phases import BY_COURSE, Happened, Run, State, by_course, evolve, mirrored
 from app.domain.plan import Phase, Plan
 from app.domain.plan_clock import plan_now
 from app.domain.schedule import planned_times
+from app.eventlog.log import SYSTEM, Entry, append
+
+log = structlog.get_logger()
 
 
 def run_of(row: PhaseRun) -> Run:
@@ -128,25 +133,57 @@ async def follow_course(
     of the deployment's event, which is the event of these too.
 
     Nothing is asked of the database where the course moves within a phase, as at a switch. A phase without a row is
-    made later, from the course.
+    made later, from the course. The course never waits for a phase and never fails by one: a row that somebody else
+    holds, or anything that goes wrong here, stays behind until `catch_up`.
     """
     after = Course(deployment.state)
     kinds = [kind for kind in BY_COURSE if by_course(kind, before) is not by_course(kind, after)]
     if not kinds:
         return []
+    try:
+        async with session.begin_nested():
+            return await _mirror(session, deployment, kinds, by=by, now=now)
+    except Exception as error:
+        if is_transient(error):
+            raise
+        log.exception("phases.course.not_followed", deployment=deployment.id, course=after.value)
+        return []
+
+
+async def _mirror(
+    session: AsyncSession, deployment: Deployment, kinds: Sequence[str], *, by: str, now: datetime
+) -> list[dict[str, Any]]:
+    after = Course(deployment.state)
     wanted = select(PhaseRun).where(PhaseRun.deployment_id == deployment.id, PhaseRun.kind.in_(kinds))
-    wanted = wanted.order_by(PhaseRun.phase).with_for_update().execution_options(populate_existing=True)
+    wanted = wanted.order_by(PhaseRun.phase).with_for_update(skip_locked=True)
     changes: list[dict[str, Any]] = []
-    for row in (await session.scalars(wanted)).all():
-        run = run_of(row)
-        change = mirrored(row.kind, run, after)
-        if change is None:
-            continue
-        reason = "Traffic is back on BLUE" if after is Course.ROLLED_BACK else deployment.hold_reason
-        happened = Happened(change, now, plan_now(deployment, now), by, reason)
-        put(row, evolve(run, happened))
-        changes.append(payload_of(row.phase, happened))
+    for row in (await session.scalars(wanted.execution_options(populate_existing=True))).all():
+        # One change as a rule; a row that stayed behind takes as many as it missed.
+        while (change := mirrored(row.kind, run_of(row), after)) is not None:
+            reason = "Traffic is back on BLUE" if after is Course.ROLLED_BACK else deployment.hold_reason
+            happened = Happened(change, now, plan_now(deployment, now), by, reason)
+            put(row, evolve(run_of(row), happened))
+            changes.append(payload_of(row.phase, happened))
     return changes
+
+
+def is_behind() -> ColumnElement[bool]:
+    """Of a phase joined with its deployment: it is not where the course is."""
+    pairs = [(kind, course) for kind in BY_COURSE for course in Course]
+    pairs.remove(("rollback", Course.ABORTED))  # a rollback that was done stays so
+    kind_, course_, state_ = PhaseRun.kind, Deployment.state, PhaseRun.state
+    return or_(*(and_(kind_ == kind, course_ == at.value, state_ != by_course(kind, at).value) for kind, at in pairs))
+
+
+async def catch_up(session: AsyncSession, deployment: Deployment, now: datetime) -> bool:
+    """Bring the phases of a locked deployment to where its course is, if any stayed behind, and say so."""
+    changes = await _mirror(session, deployment, BY_COURSE, by=SYSTEM.name, now=now)
+    if changes:
+        numbers = ", ".join(dict.fromkeys(change["phase"] for change in changes))
+        text = f"Brought up to where the deployment is: {numbers}"
+        entry = Entry("phases.caught_up", text, ("phases", "deployment"), severity="warn", payload={"phases": changes})
+        await append(session, deployment.id, entry, SYSTEM)
+    return bool(changes)
 
 
 async def replan(

@@ -1,6 +1,5 @@
 """Skipping a phase takes two people of two positions. A wish that nobody agrees to lapses, and the phase stays."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import select
@@ -17,6 +16,7 @@ from app.phases.commands import refuse_by_course, refuse_stale
 from app.phases.commands_rows import lock_row, payload_of, put, run_of
 from app.phases.forms import PhaseForm
 from app.phases.queries import leads, phase_of
+from app.roster.queries import roster_of
 from app.web.access import Forbidden, Scope
 
 
@@ -74,6 +74,13 @@ async def agree(session: AsyncSession, scope: Scope, key: str) -> None:
             conflict=True,
             code="not_asked",
         )
+    if not await _is_seated(session, row):
+        raise Rejected(
+            f"{row.skip_asked_by} asked, and is not on the roster any more. The phase stays.",
+            remedy="Withdraw it, then let two others skip the phase.",
+            conflict=True,
+            code="not_asked",
+        )
     why = same_hand(row, scope)
     if why:
         raise Rejected(
@@ -87,6 +94,13 @@ async def agree(session: AsyncSession, scope: Scope, key: str) -> None:
     await append(session, deployment.id, entry, scope.actor)
 
 
+async def _is_seated(session: AsyncSession, row: PhaseRun) -> bool:
+    """Whether who asked still has the position it was asked from, and an account that is not disabled."""
+    roster = await roster_of(session, row.deployment_id)
+    asked = (row.skip_asked_person, row.skip_asked_position)
+    return any((each.person_id, each.position) == asked and not each.is_disabled for each in roster)
+
+
 async def withdraw(session: AsyncSession, scope: Scope, key: str) -> None:
     """Take the wish back: one person is enough for the safe state."""
     deployment, row, now = await _locked(session, scope, key)
@@ -98,27 +112,21 @@ async def withdraw(session: AsyncSession, scope: Scope, key: str) -> None:
     await append(session, deployment.id, Entry("phases.skip.withdrawn", text, ("phases",)), scope.actor)
 
 
-async def lapse(session: AsyncSession, plans: Mapping[int, Plan]) -> list[tuple[int, str]]:
-    """End the wishes that nobody agreed to in time; `plans` by plan version id. Returns (deployment, phase)."""
+async def lapse(session: AsyncSession, deployment_id: int, plan: Plan) -> list[str]:
+    """End the wishes of a deployment that nobody agreed to in time. Returns the phases."""
+    deployment = await lock(session, deployment_id)
     now = await database_now(session)
-    waiting = await session.execute(
-        select(PhaseRun.deployment_id, PhaseRun.phase).where(PhaseRun.skip_asked_at <= now - SKIP_STANDS_FOR)
-    )
-    ended: list[tuple[int, str]] = []
-    for deployment_id, key in waiting.all():
-        deployment = await lock(session, deployment_id)
-        plan = plans.get(deployment.plan_version_id)
-        if plan is None:
-            continue
+    old = PhaseRun.skip_asked_at <= now - SKIP_STANDS_FOR
+    waiting = select(PhaseRun.phase).where(PhaseRun.deployment_id == deployment_id, old).order_by(PhaseRun.phase)
+    ended: list[str] = []
+    for key in (await session.scalars(waiting)).all():
         row = await lock_row(session, deployment, plan, key)
-        if row.skip_asked_at is None or is_asked(row, now):
-            continue
         row.skip_asked_at = None
         phase = plan.phase(key)
         text = f"Nobody agreed to skip phase {phase.number} within 10 min; it stays"
         cause = f"{row.skip_asked_by} asked: {row.skip_reason}"
         await append(session, deployment.id, Entry("phases.skip.lapsed", text, ("phases",), cause, "warn"), SYSTEM)
-        ended.append((deployment_id, key))
+        ended.append(key)
     return ended
 
 

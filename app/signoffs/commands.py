@@ -1,12 +1,11 @@
 """Writes of sign-offs: each locks the deployment's row, asks the domain, writes vote and event in one transaction."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import Deployment, Signoff, TargetState
+from app.db.tables import Deployment, PlanVersion, Signoff, TargetState
 from app.deployments.commands import apply, database_now, lock
 from app.domain.deployments import WORDS, Change, State
 from app.domain.errors import Rejected
@@ -142,30 +141,26 @@ async def note_outdated(
     await append(session, deployment.id, entry, actor)
 
 
-async def expire_votes(session: AsyncSession, plans: Mapping[int, Plan]) -> int:
-    """End the GO votes whose lifetime is over and say so once; `plans` by plan version id. Returns how many.
-
-    For the workers' sweep: the gate itself never counts an expired vote, swept or not. Nothing is locked while
-    nothing has expired.
-    """
-    now = await database_now(session)
-    due = await session.execute(
-        select(Deployment.id, Deployment.plan_version_id)
+async def find_expired(session: AsyncSession) -> list[tuple[int, str]]:
+    """(deployment, hash of its plan) with a GO vote whose lifetime is over. For the workers' sweep: the gate itself
+    never counts an expired vote, swept or not."""
+    due = (
+        select(Deployment.id, PlanVersion.hash)
+        .join(PlanVersion, PlanVersion.id == Deployment.plan_version_id)
         .join(Signoff, (Signoff.deployment_id == Deployment.id) & (Signoff.attempt == Deployment.attempt))
-        .where(Deployment.state.in_(VOTING), Signoff.ended_at.is_(None), _is_over(now))
+        .where(Deployment.state.in_(VOTING), Signoff.ended_at.is_(None), _is_over(await database_now(session)))
         .distinct()
+        .order_by(Deployment.id)
     )
-    ended = 0
-    for deployment_id, plan_version_id in due.all():
-        if plan_version_id in plans:
-            ended += await _expire(session, deployment_id, plans[plan_version_id], now)
-    return ended
+    return [(number, digest) for number, digest in await session.execute(due)]
 
 
-async def _expire(session: AsyncSession, deployment_id: int, plan: Plan, now: datetime) -> int:
+async def expire_votes(session: AsyncSession, deployment_id: int, plan: Plan) -> int:
+    """End a deployment's GO votes whose lifetime is over and say so once. Returns how many."""
     deployment = await lock(session, deployment_id)
     if State(deployment.state) not in VOTING:
         return 0
+    now = await database_now(session)
     rows = await session.scalars(_standing(deployment).where(_is_over(now)).order_by(Signoff.cast_at))
     expired = rows.all()
     for row in expired:

@@ -18,7 +18,10 @@ from app.domain.readiness import PROOF_LIMIT
 from app.domain.sides import Side, Weights
 from app.eventlog.log import SYSTEM, Actor, Entry, append
 from app.traffic.queries_readiness import light_of
-from app.web.access import Forbidden, Scope
+from app.web.access import WHO_LIMIT, Forbidden, Scope
+
+KEY_LIMIT = 64
+"""Characters of an idempotency key that are kept: a press never fails by what was sent along."""
 
 
 async def lock_target(session: AsyncSession, target: str) -> TargetState:
@@ -36,7 +39,9 @@ async def in_flight(session: AsyncSession, target: str) -> Operation | None:
 async def _repeated(session: AsyncSession, deployment_id: int, key: str) -> Operation | None:
     if not key:
         return None
-    statement = select(Operation).where(Operation.deployment_id == deployment_id, Operation.idempotency_key == key)
+    statement = select(Operation).where(
+        Operation.deployment_id == deployment_id, Operation.idempotency_key == key[:KEY_LIMIT]
+    )
     return (await session.execute(statement)).scalar_one_or_none()
 
 
@@ -244,8 +249,8 @@ async def _insert(
         reason="",
         epoch=target.epoch,
         want_blue=want.blue,
-        idempotency_key=key or f"epoch-{target.epoch}",
-        requested_by=actor.name,
+        idempotency_key=key[:KEY_LIMIT] or f"epoch-{target.epoch}",
+        requested_by=actor.name[:WHO_LIMIT],
         person_id=actor.person_id,
         cause=cause,
         although_blue_unhealthy=although,

@@ -20,6 +20,7 @@ from app.eventlog.log import Actor, Entry, append, notify, touch
 from app.metrics.queries import latest
 from app.ports.operations import Progress, ReadingNow, Superseded, TeamNow
 from app.ports.traffic import RouteOutcome
+from app.traffic.commands import lock_target
 from app.traffic.commands import restore as request_restore
 
 LEASE = timedelta(seconds=1.5)
@@ -247,6 +248,9 @@ class PostgresStore:
 
     async def _finish(self, session: AsyncSession, operation_id: int, state: State, reason: str, restore: bool) -> None:
         deployment = await self._lock_deployment(session, operation_id)
+        if restore:
+            # Now, not at the rollback: who follows the target waits for the log's chain while it holds the target.
+            await lock_target(session, deployment.target)
         row = await self._own(session, operation_id)
         row.state, row.reason, row.finished_at = state.value, reason or row.reason, await database_now(session)
         row.lease_owner, row.lease_until = "", None

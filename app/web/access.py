@@ -38,6 +38,8 @@ CSRF_HEADER = "x-csrf"
 CSRF_FIELD = "_csrf"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+WHO_LIMIT = 120
+"""Characters of how somebody is named: what the rows keep. A name and a title may be longer together."""
 PATIENCE_S = 2.0
 """How long a request waits for PostgreSQL to say who asks: past a restart of it, not so long that nobody is told."""
 
@@ -119,7 +121,7 @@ class Scope:
     def who(self) -> str:
         """How the log and the pages name this person: the name, and the seat where it says more."""
         name, title = self.viewer.name, self.seat_title
-        return name if name.startswith(title) else f"{name}, {title}"
+        return (name if name.startswith(title) else f"{name}, {title}")[:WHO_LIMIT]
 
     @property
     def actor(self) -> Actor:

@@ -6,7 +6,11 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-_CONTROL = {code: None for code in (*range(32), 127) if chr(code) not in "\n\t"}
+_CONTROL: dict[int, str | None] = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+# What turns the direction of the text after it would let a sentence show as another than the log keeps; half a
+# character cannot be kept. The marks U+200E and U+200F stay: they turn nothing but themselves.
+_CONTROL |= dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xD800, 0xE000)))
+_CONTROL |= dict.fromkeys((0x2028, 0x2029), "\n")
 Form = TypeVar("Form", bound="PageForm")
 
 
@@ -22,7 +26,12 @@ class PageForm(BaseModel):
     @classmethod
     def _without_control_characters(cls, value: Any) -> Any:
         """PostgreSQL keeps no NUL, and no page should draw the others; line ends become one character."""
-        return value.replace("\r\n", "\n").translate(_CONTROL) if isinstance(value, str) else value
+        return plain_text(value) if isinstance(value, str) else value
+
+
+def plain_text(text: str) -> str:
+    """Without what is no text: control characters, turned directions, halves of characters."""
+    return text.replace("\r\n", "\n").translate(_CONTROL)
 
 
 async def read_form(request: Request, model: type[Form]) -> Form | dict[str, str]:

@@ -1,15 +1,27 @@
 """The schema: up, down, up again, equal to the models, and the application's role is held to what it may."""
 
+import asyncio
 import secrets
 from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
 from alembic import command
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.engine import Database
 from app.db.migrate import alembic_config, downgrade, upgrade
+from app.db.tables import Deployment
+from app.deployments.commands import lock
+from app.domain.deployments import State
+from app.domain.phases import by_course
+from app.domain.plan import Plan
+from app.phases.commands_rows import lock_row
+from app.phases.tasks import keep_phases
 from app.rehearsal.postgres import EmbeddedPostgres
+from tests.conftest import Seeder
 
 
 @pytest.fixture
@@ -58,3 +70,44 @@ def test_the_application_cannot_change_the_schema(postgres: EmbeddedPostgres) ->
     with engine.connect() as connection, pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
         connection.execute(sa.text("alter table event add column hole text"))
     engine.dispose()
+
+
+def test_a_migration_does_not_keep_a_rollback_waiting_behind_a_long_reader(
+    postgres: EmbeddedPostgres, empty: str
+) -> None:
+    """Whoever comes to the table after the migration waits behind it, so it gives up soon, having changed nothing."""
+    owner = postgres.url(empty, "owner")
+    upgrade(owner, "0006")
+    engine = sa.create_engine(owner)
+    with engine.connect() as backup:
+        backup.execute(sa.text("select count(*) from deployment"))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            upgrade(owner)
+    assert "phase_run" not in _tables(owner)
+    upgrade(owner)
+    assert "phase_run" in _tables(owner)
+    engine.dispose()
+
+
+async def test_deployments_in_every_state_go_down_and_up(
+    postgres: EmbeddedPostgres, database_url: str, committed_db: Database, seed: Seeder, plan: Plan
+) -> None:
+    made = [(state, (await seed(committed_db)).id) for state in State]
+
+    async def stand(session: AsyncSession) -> None:
+        for state, number in made:
+            await session.execute(update(Deployment).where(Deployment.id == number).values(state=state.value))
+
+    await committed_db.run(stand)
+    await keep_phases(committed_db)
+    owner = postgres.url(sa.make_url(database_url).database or "", "owner")
+    await asyncio.to_thread(downgrade, owner, "0006")
+    await asyncio.to_thread(upgrade, owner)
+    await keep_phases(committed_db)
+    for state, number in made:
+
+        async def look(session: AsyncSession, number: int = number) -> str:
+            deployment = await lock(session, number)
+            return (await lock_row(session, deployment, plan, plan.production.key)).state
+
+        assert await committed_db.run(look) == by_course("blue_green", state)

@@ -4,8 +4,10 @@ import asyncio
 import re
 
 import pytest
+from sqlalchemy import update
 
 from app.db.engine import Database
+from app.db.tables import Decision
 from app.decisions.commands import answer
 from app.decisions.forms import AnswerForm
 from app.domain.decisions import Rung
@@ -172,3 +174,12 @@ async def test_hostile_and_huge_texts(web: Web, web_clock: Clock, data: dict[str
     row = await web_clock.newest()
     assert (row.closed_at is not None) == (status == 303)
     assert "\x00" not in row.reason
+
+
+async def test_the_rollback_cover_is_drawn_whatever_is_wrong_with_a_question(web_clock: Clock, web: Web) -> None:
+    await web_clock.at(5.01)
+    await web_clock.database.run(lambda session: session.execute(update(Decision).values(snapshot={"of": "before"})))
+    client = await web.client_as("devops_lead")
+    answer = await client.get(f"/d/{web.deployment.id}/switch")
+    assert answer.status_code == 200
+    assert 'id="rollback-cover"' in answer.text

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
 from app.db.engine import Database
 from app.decisions.tasks import keep_clocks
@@ -111,3 +112,21 @@ async def test_many_workers_at_once_open_it_once(committed_clock: Clock, committ
     await asyncio.gather(*(keep_clocks(committed_db) for _ in range(workers)))
     assert [row.minute for row in await committed_clock.rows()] == [5]
     assert [event.kind for event in await committed_clock.events()] == ["decisions.point.opened"]
+
+
+async def test_a_rollback_does_not_wait_for_the_snapshot_of_a_point(
+    committed_clock: Clock, committed_db: Database
+) -> None:
+    """Somebody keeps a table for long that only the snapshot reads; the point opens when it is free."""
+    clock = committed_clock
+    devops = await clock.scope_of(clock.deployment, "devops_lead")
+    async with committed_db.session() as somebody:
+        await somebody.execute(text("lock table customer_report in access exclusive mode"))
+        turn = asyncio.create_task(clock.at(5.01))
+        await asyncio.sleep(0.7)
+        assert not turn.done()
+        async with asyncio.timeout(3):
+            await press_rollback(committed_db, devops)
+        await somebody.rollback()
+    await turn
+    assert await clock.rows() == [], "the rollback was first: there is nothing to decide any more"

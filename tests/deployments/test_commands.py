@@ -1,7 +1,7 @@
 """Proceed, arm, hold, resume, reschedule: who, when, and what else they change."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.engine import Database
 from app.db.tables import ChecklistState, Deployment, Event, RollbackGrant, Signoff, TargetState
 from app.deployments import commands
+from app.deployments.tasks import keep_gates
 from app.domain.deployments import State
 from app.domain.errors import Rejected
 from app.domain.plan import Plan
@@ -152,21 +153,29 @@ async def test_a_start_in_the_past_is_refused(database: Database, deployment: De
         await run(database, commands.reschedule, scope, scope.now - timedelta(minutes=1), "oh")
 
 
+async def test_a_start_that_no_calendar_holds_is_refused(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    scope = await scope_of(deployment, "project_manager")
+    with pytest.raises(Rejected, match="more than a year away"):
+        await run(database, commands.reschedule, scope, datetime.max.replace(tzinfo=UTC), "oh")
+
+
 async def test_a_gate_that_waits_too_long_becomes_a_hold(
     database: Database, deployment: Deployment, plan: Plan, scope_of: ScopeOf
 ) -> None:
-    plans = {deployment.plan_version_id: plan}
-    assert await database.run(lambda s: commands.expire_gates(s, plans)) == []
+    assert not await database.run(lambda s: commands.expire_gate(s, deployment.id, plan))
 
     async def age(session: AsyncSession) -> None:
         row = await session.get_one(Deployment, deployment.id)
         row.planned_at = row.gate_opened_at = await commands.database_now(session) - timedelta(hours=3)
 
     await database.run(age)
-    assert await database.run(lambda s: commands.expire_gates(s, plans)) == [deployment.id]
+    await keep_gates(database)
     assert await state_of(database, deployment) == State.ON_HOLD
     await run(database, commands.resume, await scope_of(deployment, "project_manager"))
-    assert await database.run(lambda s: commands.expire_gates(s, plans)) == [], "resuming opens the gate anew"
+    await keep_gates(database)
+    assert await state_of(database, deployment) == State.PREPARING, "resuming opens the gate anew"
 
 
 async def test_another_deployment_cannot_take_a_held_target(

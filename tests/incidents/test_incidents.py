@@ -12,6 +12,7 @@ from app.db.engine import Database
 from app.db.tables import Deployment, Event, Incident, IncidentFinding
 from app.domain.decisions import Rung
 from app.domain.errors import Rejected
+from app.domain.incidents import MOST_OPEN
 from app.incidents.commands import decide, raise_incident, record_finding
 from app.incidents.forms import DecideForm, FindingForm, RaiseForm
 from app.incidents.tasks import keep_clocks
@@ -234,3 +235,35 @@ async def test_what_a_person_wrote_is_text(web: Web) -> None:
         page = (await client.get(base + path)).text
         assert "<img" not in page
         assert "&lt;img" in page
+
+
+async def test_no_more_are_open_than_anybody_can_look_after(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    scope = await scope_of(deployment, "support")
+    for number in range(MOST_OPEN):
+        form = RaiseForm(title=f"Number {number}", severity="warning", key=f"flood-{number}")
+        await database.run(lambda session, form=form: raise_incident(session, scope, form))  # type: ignore[misc]
+    with pytest.raises(Rejected, match="20 incidents are open already") as refusal:
+        await raised(database, deployment, scope_of)
+    assert refusal.value.code == "too_many"
+    await decided(database, deployment, scope_of, "devops_lead", "no_action")
+    assert (await raised(database, deployment, scope_of)).title == SPIKE
+
+
+async def test_the_key_of_one_person_is_not_that_of_another(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    """Whoever sends a key that somebody else used hears of the conflict; nothing is taken for done."""
+    await raised(database, deployment, scope_of)
+    lead, manager = await scope_of(deployment, "devops_lead"), await scope_of(deployment, "project_manager")
+    incident, form = await newest(database), DecideForm(outcome="watch", reason="One slow query", key="k1")
+    for _ in range(2):
+        await database.run(lambda session: decide(session, lead, incident.id, form))
+    with pytest.raises(Rejected, match="DevOps lead decided"):
+        await database.run(lambda session: decide(session, manager, incident.id, form))
+
+
+def test_a_title_is_one_line_in_the_direction_of_its_letters() -> None:
+    form = RaiseForm(title="All is well\n\n\u202edekcor\u2066 \x85\u2028now", severity="warning")
+    assert form.title == "All is well dekcor now"

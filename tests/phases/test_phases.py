@@ -160,6 +160,8 @@ async def test_a_stale_page_and_the_same_press_twice(
     await press(database, lead, "github", Change.HOLD, reason="x", key="k1")
     await press(database, lead, "github", Change.HOLD, reason="x", key="k1")
     assert (await run_of(database, deployment, "github")).version == 2
+    await press(database, lead, "github", Change.RESUME, key="k1")
+    assert (await run_of(database, deployment, "github")).state == State.RUNNING, "a key is one press of one button"
 
 
 async def test_two_people_press_start_at_once_and_one_wins(

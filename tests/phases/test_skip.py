@@ -1,20 +1,22 @@
 """Skipping takes two people of two positions; a wish that nobody agrees to ages in sight and lapses."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import func, text, update
+from sqlalchemy import delete, func, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
-from app.db.tables import Deployment, PhaseRun
+from app.db.tables import Deployment, Person, PhaseRun, RosterSeat
 from app.domain.errors import Rejected
 from app.domain.phases import Change, State
 from app.domain.plan import Plan
 from app.phases.commands_skip import agree, ask, lapse, withdraw
 from app.phases.forms import PhaseForm
 from app.phases.queries_day import day_view
+from app.phases.tasks import keep_phases
 from app.web.access import Forbidden, Scope
 from tests.phases.ready import log_of, press, run_of, running
 from tests.phases.test_phases import the_log_tells_the_rows
@@ -71,12 +73,9 @@ async def test_nobody_agrees_with_themselves_nor_with_their_own_position(
     with pytest.raises(Rejected, match="You asked to skip it yourself"):
         await run(database, agree, lead)
 
-    async def beside(session: AsyncSession) -> None:
-        await session.execute(update(PhaseRun).values(skip_asked_person=None))
-
-    await database.run(beside)
+    colleague = replace(lead, viewer=replace(lead.viewer, person_id=0))
     with pytest.raises(Rejected, match="has your position"):
-        await run(database, agree, lead)
+        await run(database, agree, colleague)
     assert len([e for e in await log_of(database, deployment) if e.kind == "phases.skip.asked"]) == 1
 
 
@@ -92,21 +91,41 @@ async def test_who_leads_neither_the_phase_nor_the_day_has_no_say(
             await run(database, command, backend)
 
 
+@pytest.mark.parametrize("gone", ["disabled", "unseated"])
+async def test_a_wish_of_somebody_who_is_gone_counts_for_nothing(
+    database: Database, deployment: Deployment, scope_of: ScopeOf, gone: str
+) -> None:
+    lead, manager = await scope_of(deployment, "devops_lead"), await scope_of(deployment, "project_manager")
+    await asks(database, lead)
+
+    async def leave(session: AsyncSession) -> None:
+        who = lead.viewer.person_id
+        if gone == "disabled":
+            await session.execute(update(Person).where(Person.id == who).values(is_disabled=True))
+        else:
+            await session.execute(delete(RosterSeat).where(RosterSeat.person_id == who))
+
+    await database.run(leave)
+    with pytest.raises(Rejected, match="not on the roster any more"):
+        await run(database, agree, manager)
+    assert (await run_of(database, deployment, "github")).state == State.PLANNED
+    await run(database, withdraw, manager)
+
+
 async def test_a_wish_lapses_by_itself_and_the_phase_stays(
     database: Database, deployment: Deployment, plan: Plan, scope_of: ScopeOf
 ) -> None:
     lead, manager = await scope_of(deployment, "devops_lead"), await scope_of(deployment, "project_manager")
     await asks(database, lead)
-    plans = {deployment.plan_version_id: plan}
-    assert await database.run(lambda s: lapse(s, plans)) == []
+    assert await database.run(lambda s: lapse(s, deployment.id, plan)) == []
     await is_old(database, deployment, 10)
     # Already before the worker comes by nobody can agree any more, and no page shows it.
     with pytest.raises(Rejected, match="Nobody asks to skip"):
         await run(database, agree, manager)
     view = await database.read(lambda session: day_view(session, manager))
     assert view.lines[0].asked is None
-    assert await database.run(lambda s: lapse(s, plans)) == [(deployment.id, "github")]
-    assert await database.run(lambda s: lapse(s, plans)) == []
+    await keep_phases(database)
+    assert await database.run(lambda s: lapse(s, deployment.id, plan)) == []
     row = await run_of(database, deployment, "github")
     assert (row.state, row.skip_asked_at) == (State.PLANNED, None)
     last = (await log_of(database, deployment))[-1]

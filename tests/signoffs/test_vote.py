@@ -11,7 +11,7 @@ from app.db.tables import Deployment, RosterSeat, Signoff, TargetState, WebSessi
 from app.deployments.commands import arm, hold, lock, proceed, resume
 from app.domain.errors import Rejected
 from app.domain.signoffs import COMMENT_LIMIT, GateVerdict, VoteState
-from app.signoffs.commands import expire_votes
+from app.signoffs.tasks import keep_votes
 from tests.conftest import Web
 from tests.signoffs.cast import (
     VOTERS,
@@ -181,10 +181,8 @@ async def test_expired_votes_end_and_say_so_once(database: Database, deployment:
         )
 
     await database.run(age)
-    plans = {deployment.plan_version_id: scope.plan}
-    assert await database.run(lambda session: expire_votes(session, {})) == 0
-    assert await database.run(lambda session: expire_votes(session, plans)) == 2
-    assert await database.run(lambda session: expire_votes(session, plans)) == 0
+    await keep_votes(database)
+    await keep_votes(database)
     said = [event.text for event in await events(database, deployment, "signoffs.expired")]
     assert said == ["Security officer’s GO and Operations’ GO expired after 60 min"]
     assert (await gate_now(database, scope))[0].verdict is GateVerdict.PENDING

@@ -6,11 +6,12 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.accounts.commands_people import set_phone
 from app.db.engine import Database
 from app.db.tables import Deployment, Operation, Person, Signoff
 from app.deployments.commands import database_now
 from app.domain.errors import Rejected
-from app.eventlog.log import verify_chain
+from app.eventlog.log import SYSTEM, verify_chain
 from app.traffic.commands import request_rollback
 from app.web.access import Forbidden
 from tests.conftest import ScopeOf
@@ -198,3 +199,16 @@ async def test_a_rollback_that_ended_unverified_can_be_pressed_again(
     again = await press_rollback(database, devops, "k3")
     assert again.id != first.id
     assert again.epoch == first.epoch + 1
+
+
+async def test_a_rollback_does_not_wait_for_an_administrator_at_the_persons_account(
+    committed_db: Database, committed: Deployment, committed_scope_of: ScopeOf
+) -> None:
+    devops = await committed_scope_of(committed, "devops_lead")
+    await press_switch(committed_db, devops, "k1")
+    async with committed_db.session() as administrator:
+        await set_phone(administrator, SYSTEM, devops.viewer.person_id, "+49 30 1234")
+        async with asyncio.timeout(2):
+            await press_rollback(committed_db, devops, "k2")
+        assert await state_of(committed_db, committed) == "rolling_back"
+        await administrator.rollback()

@@ -13,7 +13,9 @@ from app.deployments.commands import database_now
 from app.domain.operations import Answer, Outcome, State
 from app.domain.plan import Plan
 from app.domain.sides import Weights
+from app.eventlog.log import SYSTEM, Entry, append
 from app.ports.operations import Progress, Superseded
+from app.traffic.commands import lock_target
 from app.traffic.store import PostgresStore, team_of
 from tests.conftest import ScopeOf
 from tests.traffic.armed import count_events, jobs, operations_of, press_rollback, press_switch, state_of
@@ -194,6 +196,26 @@ async def test_a_failed_switch_asks_for_its_rollback_in_the_same_transaction(
     assert (second.requested_by, second.cause, second.epoch) == ("gonogo", "not observed", first.epoch + 1)
     assert ("rollback", "traffic.drive", second.id) in await jobs(database)
     assert await state_of(database, armed) == "rolling_back"
+
+
+async def test_a_failed_switch_and_who_follows_the_target_do_not_wait_for_each_other(
+    committed_db: Database, committed: Deployment, committed_scope_of: ScopeOf, plan: Plan
+) -> None:
+    """The follower of the balancer holds the target and then takes the log's end; the rollback takes both as well."""
+    switch = await press_switch(committed_db, await committed_scope_of(committed, "devops_lead"), "k1")
+    store = store_of(committed_db, plan)
+    await store.claim(switch.id)
+    async with committed_db.session() as follower:
+        await lock_target(follower, committed.target)
+        ending = asyncio.create_task(store.finish(switch.id, State.FAILED, "not observed", restore=True))
+        await asyncio.sleep(0.5)
+        async with asyncio.timeout(0.8):
+            await append(
+                follower, committed.id, Entry("traffic.follower.in_sync", "DNS: in sync", ("traffic",)), SYSTEM
+            )
+        await follower.commit()
+    await ending
+    assert await state_of(committed_db, committed) == "rolling_back"
 
 
 async def test_a_verified_rollback_ends_the_rolling_back(

@@ -1,6 +1,7 @@
 """Accepting a switch: what it needs, that it happens once, and what is in its transaction."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import update
@@ -16,7 +17,7 @@ from app.domain.operations import State
 from app.eventlog.log import verify_chain
 from app.traffic.commands import request_switch
 from tests.conftest import ScopeOf
-from tests.traffic.armed import count_events, jobs, operations_of, press_switch, state_of, target_of
+from tests.traffic.armed import count_events, jobs, operations_of, press_rollback, press_switch, state_of, target_of
 
 
 async def test_an_armed_deployment_switches(database: Database, armed: Deployment, scope_of: ScopeOf) -> None:
@@ -156,3 +157,17 @@ async def test_a_hold_after_arming_takes_the_switch_away(
     await database.run(lambda session: commands.hold(session, leader, "A customer called."))
     with pytest.raises(Rejected, match="on hold"):
         await press_switch(database, await scope_of(armed, "devops_lead"), "k1")
+
+
+async def test_no_name_and_no_key_is_too_long_for_a_rollback(
+    database: Database, armed: Deployment, scope_of: ScopeOf
+) -> None:
+    """A name and the title of a position may be 120 and 200 characters, each by itself."""
+    devops = await scope_of(armed, "devops_lead")
+    await press_switch(database, devops, "k1")
+    seat = replace(devops.seats[0], title="T" * 200)
+    named = replace(devops, viewer=replace(devops.viewer, name="N" * 120), seats=(seat,))
+    first = await press_rollback(database, named, "k" * 100)
+    assert await state_of(database, armed) == "rolling_back"
+    again = await press_rollback(database, named, "k" * 100)
+    assert (again.id, again.requested_by) == (first.id, "N" * 120)
