@@ -151,7 +151,7 @@ def canary_gates(plan: Plan) -> Iterator[Finding]:
             for i, line in enumerate(lines):
                 yield from _gate_line((*path, name, i), name, line)
         switched = {other.target for other in plan.phases if other.kind == "blue_green"}
-        if phase.canary and phase.target in switched:
+        if phase.canary and phase.target and phase.target in switched:
             message = f"`{phase.target}` is switched by another phase; a canary shifts a target of its own."
             yield Finding(("phases", p, "target"), message, "Declare another target for it.")
 
