@@ -59,7 +59,7 @@ async def canary_view(session: AsyncSession, scope: Scope, key: str) -> CanaryVi
         advice=advice,
         mark=mark,
         word=word,
-        steps=tuple(_step(phase, number, row, deployment, now) for number in range(len(phase.canary))),
+        steps=tuple(_step(phase, number, row, judgement, deployment, now) for number in range(len(phase.canary))),
         observed=_observed(phase, row, operation),
         verdict=judgement.verdict.value if judgement else "",
         why=judgement.why if judgement else "",
@@ -113,7 +113,14 @@ def _at_the_gate(percent: int, leads: str, judgement: Judgement | None) -> tuple
     return f"{percent} % has stood long enough; the gate is not passed", judgement.why if judgement else ""
 
 
-def _step(phase: Phase, number: int, row: CanaryRun | None, deployment: Deployment, now: datetime) -> ShareStep:
+def _step(
+    phase: Phase,
+    number: int,
+    row: CanaryRun | None,
+    judgement: Judgement | None,
+    deployment: Deployment,
+    now: datetime,
+) -> ShareStep:
     step = phase.canary[number]
     lasts = f"{took(step.dwell_s)} planned"
     if row is None or number > row.step:
@@ -123,6 +130,8 @@ def _step(phase: Phase, number: int, row: CanaryRun | None, deployment: Deployme
     if number < row.step or row.state == State.DONE:
         return ShareStep(step.percent, "past", "passed")
     left_s = dwell_left_s(run_of(row), phase)
+    if row.state == State.DWELLING and judgement is not None and judgement.verdict is Verdict.INCONCLUSIVE:
+        return ShareStep(step.percent, "now", "the time stands still")
     if row.state == State.DWELLING and left_s > 0:
         clock = deployment.plan_clock
         # Counted up to the last look; from there the plan clock goes on.
