@@ -57,6 +57,7 @@ FEATURES = (
     "checklists",
     "phases",
     "steps",
+    "canary",
     "traffic",
     "metrics",
     "triggers",

@@ -6,6 +6,7 @@ from typing import Any
 from app.domain.deployments import Change
 from app.eventlog.log import Reaction
 from app.jobs.queue import ROLLBACK_QUEUE, TRAFFIC_QUEUE, JobRequest
+from app.traffic.commands import SHIFT, SHIFT_BACK
 
 DRIVE = "traffic.drive"
 
@@ -21,4 +22,6 @@ def _drive_back(payload: Mapping[str, Any]) -> tuple[JobRequest, ...]:
 TABLE: dict[str, Reaction] = {
     Change.SWITCH.value: _drive,
     Change.ROLL_BACK.value: _drive_back,
+    SHIFT: _drive,
+    SHIFT_BACK: _drive_back,
 }

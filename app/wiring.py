@@ -33,8 +33,11 @@ LONGEST_WINDOW_S = 10.0
 
 
 class RangeSite(Node):
+    """`customers`: targets whose customers are counted somewhere else than at the control API's own address."""
+
     control_url: str
     token_file: Path
+    customers: dict[str, str] = {}
 
 
 class Site(Node):
@@ -145,7 +148,8 @@ class Ports:
         digests = {releases[side].digest: side for side in Side}
         customers = None
         if self.site.range is not None:
-            customers = RangeCustomers(self.site.range.control_url, self.site.range.token_file)
+            url = self.site.range.customers.get(target, self.site.range.control_url)
+            customers = RangeCustomers(url, self.site.range.token_file)
         return BoundTarget(
             name=target,
             traffic=balancer_of(target, site),

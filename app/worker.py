@@ -20,6 +20,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import reactions
+from app.canary.tasks import Kept
+from app.canary.tasks import Watched as CanaryWatched
+from app.canary.tasks import keep_all as keep_canaries
 from app.config import Settings, from_env
 from app.db.engine import Database, make_engine
 from app.db.tables import Deployment, WorkerLease
@@ -113,6 +116,7 @@ class Worker:
             asyncio.create_task(self._duty("gates", self._keep_gates), name="duty.gates"),
             asyncio.create_task(self._duty("watch", self._watch_all), name="duty.watch"),
             asyncio.create_task(self._duty("triggers", self._guard_all), name="duty.triggers"),
+            asyncio.create_task(self._duty("canary", self._keep_canaries), name="duty.canary"),
             asyncio.create_task(self._duty("decisions", self._keep_clocks), name="duty.decisions"),
             asyncio.create_task(stop.wait(), name="stop"),
         ]
@@ -243,6 +247,15 @@ class Worker:
             return bind_once(self.ports, self.bound, guarded.plan, guarded.target, known).prober
 
         await guard_all(self.database, self.settings.database_url, self.ports.clock, bind)
+
+    async def _keep_canaries(self) -> None:
+        """Watch the targets of canaries, judge their gates and let follow what follows."""
+
+        def bind(kept: Kept) -> CanaryWatched:
+            bound = bind_once(self.ports, self.bound, kept.plan, kept.target, kept.releases)
+            return CanaryWatched(bound.traffic, bound.prober, bound.metrics)
+
+        await keep_canaries(self.database, self.ports.clock, bind)
 
     async def _watch(self, watched: Watched) -> None:
         bound = bind_once(self.ports, self.bound, watched.plan, watched.target, watched.releases)

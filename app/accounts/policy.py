@@ -56,6 +56,11 @@ _TABLE = (
     Action("phases.clock", ("administer", "lead", "proceed")),
     Action("steps.work", ("work",)),
     Action("steps.decide", ("lead", "proceed")),
+    # The commands ask whose phase it is, and whose word its gate waits for.
+    Action("canary.view", ("observe",)),
+    Action("canary.lead", ("lead", "proceed")),
+    Action("canary.speak", ("work",)),
+    Action("canary.take_back", ("rollback", "lead", "proceed", "work")),
     Action("traffic.view", ("observe",), token="read"),
     Action("traffic.switch", ("switch",), step_up=True),
     Action("traffic.rollback", ("rollback",), grant=True, token="rollback"),

@@ -83,7 +83,8 @@ def deployment_out(row: Deployment, version: PlanVersion) -> DeploymentOut:
 
 async def traffic(session: AsyncSession, deployment: Deployment, now: datetime) -> TrafficOut:
     state = await session.get(TargetState, deployment.target)
-    newest = select(Operation).where(Operation.deployment_id == deployment.id).order_by(Operation.id.desc()).limit(1)
+    own = (Operation.deployment_id == deployment.id) & (Operation.target == deployment.target)
+    newest = select(Operation).where(own).order_by(Operation.id.desc()).limit(1)
     operation = (await session.execute(newest)).scalar_one_or_none()
     return TrafficOut(
         target=deployment.target,

@@ -1,5 +1,6 @@
 """Where traffic really is, from probes that carry the release's identity (design.md, "100 % observed")."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,6 +67,58 @@ def _window_start(
         if hit and (sums[end] - sums[start]) * 100 >= share * (end - start):
             return start
     return None
+
+
+CONFIDENCE_Z = 1.959964
+"""Standard deviations that hold 95 %."""
+HALF_WIDTH = 3.0
+"""A share has arrived when its 95 % interval is no wider than this many points on either side of its middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of `total` probes that named a side GREEN answered: its share in percent, with what chance may have done
+    to it (Wilson's 95 % interval)."""
+
+    green: int
+    total: int
+
+    @property
+    def percent(self) -> float | None:
+        return 100 * self.green / self.total if self.total else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """In percent; everything is possible while nothing was seen."""
+        if not self.total:
+            return 0.0, 100.0
+        n, p, z2 = self.total, self.green / self.total, CONFIDENCE_Z**2
+        middle = (p + z2 / (2 * n)) / (1 + z2 / n)
+        half = CONFIDENCE_Z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+        return 100 * max(0.0, middle - half), 100 * min(1.0, middle + half)
+
+    @property
+    def half_width(self) -> float:
+        """In points."""
+        low, high = self.interval
+        return (high - low) / 2
+
+    def is_at(self, wanted: int, *, at_least: int) -> bool:
+        """Whether probes say that GREEN gets `wanted` percent: enough of them, and no further from it than chance
+        explains."""
+        low, high = self.interval
+        return self.total >= at_least and self.half_width <= HALF_WIDTH and low <= wanted <= high
+
+    def __str__(self) -> str:
+        if self.percent is None:
+            return "no probe answered"
+        return f"{self.percent:.1f} % ± {self.half_width:.1f} ({self.total} probes)"
+
+
+def share_of(probes: Sequence[Seen]) -> Share:
+    """GREEN's share of the probes that a known side answered well."""
+    named = [probe for probe in probes if probe.ok and probe.side is not None]
+    return Share(sum(probe.side is Side.GREEN for probe in named), len(named))
 
 
 @dataclass(frozen=True, slots=True)

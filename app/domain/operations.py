@@ -19,6 +19,8 @@ HEALTH_LIMIT = timedelta(seconds=15)
 """GREEN may be raised only on a passing health check at most this old (I2)."""
 ARRIVE_WITHIN = timedelta(seconds=15)
 """A switch that is not observed complete by then is taken back."""
+SHIFT_WITHIN = timedelta(seconds=40)
+"""The same of a shift: to tell a share from another one takes many more probes than to tell all from none."""
 FENCE_COUNTS_FOR = timedelta(seconds=0.5)
 """A call that raises GREEN leaves at most this long after the store said that nothing newer exists: a worker that was
 frozen in between asks again."""
@@ -110,6 +112,15 @@ class Script:
         return tuple(stage for stage in self.stages if stage.at_s >= 0)
 
 
+SHIFT_SCRIPT = Script((), ("balancer_on_blue", "traffic_on_blue"), timedelta(seconds=30))
+"""Of every shift: up, GREEN's health is asked before and its share observed after; back, BLUE must have it all. What
+the share then does to customers is judged by the canary's gate."""
+
+
+def script_for(kind: Kind, phase: "Phase") -> Script:
+    return SHIFT_SCRIPT if kind is Kind.SHIFT else script_of(phase)
+
+
 def script_of(phase: "Phase") -> Script:
     stages = tuple(Stage(stage.at_s, tuple(check.check for check in stage.checks)) for stage in phase.strip)
     criteria = tuple(criterion.check for criterion in phase.rollback.criteria) if phase.rollback else ()
@@ -144,8 +155,18 @@ class Operation:
 
     @property
     def side(self) -> Side:
-        """The side that gains."""
-        return Side.GREEN if self.want.green == 100 else Side.BLUE
+        """The side that gains. No shift lowers GREEN but all the way."""
+        return Side.GREEN if self.want.green > 0 else Side.BLUE
+
+    @property
+    def is_way_back(self) -> bool:
+        """Whether it takes everything to BLUE: a rollback, or a shift back to nothing."""
+        return self.kind is Kind.ROLLBACK or (self.kind is Kind.SHIFT and self.want.green == 0)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether both sides are to have traffic."""
+        return 0 < self.want.green < 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +233,7 @@ def next_step(operation: Operation, script: Script, now: datetime) -> Step:
     """The one next thing to do. Pure: the same record and time give the same step."""
     if operation.state in ENDED:
         return Done()
-    if operation.kind is Kind.ROLLBACK:
+    if operation.is_way_back:
         return _rollback_step(operation, script, now)
     return _switch_step(operation, script, now)
 
@@ -259,10 +280,15 @@ def _refusal(name: str, outcome: Outcome) -> str:
 
 def _late(operation: Operation, now: datetime) -> Finish | None:
     """The end of a switch that took too long; what may have been written is taken back."""
-    if now - operation.accepted_at <= ARRIVE_WITHIN:
+    within = SHIFT_WITHIN if operation.kind is Kind.SHIFT else ARRIVE_WITHIN
+    if now - operation.accepted_at <= within:
         return None
-    limit = int(ARRIVE_WITHIN.total_seconds())
-    where = "the balancer's answer is unknown" if operation.read_back_at is None else "probes do not all see GREEN"
+    limit = int(within.total_seconds())
+    where = "probes do not all see GREEN"
+    if operation.is_partial:
+        where = f"probes do not see {operation.want.green} % on GREEN"
+    if operation.read_back_at is None:
+        where = "the balancer's answer is unknown"
     return Finish(State.FAILED, f"After {limit} s {where}; going back to BLUE.", restore=True)
 
 

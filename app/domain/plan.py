@@ -283,6 +283,43 @@ class CanaryStep(Node):
     """How long it stays there."""
 
 
+class CanaryLine(Node):
+    """A line of the canary's gate, judged on GREEN since the step began."""
+
+    title: Line
+    """The line as it stands on the page."""
+    kind: Literal["metric", "alert", "approval", "report"]
+    """`metric`: a value against a limit; `alert`: security alerts and the like; `approval` and `report`: what people of
+    `positions` press."""
+    metric: Key | None = None
+    """For kind `metric`."""
+    below: Annotated[float, Field(ge=0)] | None = None
+    """To proceed: it is met while the value is below."""
+    above: Annotated[float, Field(ge=0)] | None = None
+    """To roll back: it is met while the value is above."""
+    sustained_s: Annotated[float, Field(ge=0, le=3600)] = 0
+    """To roll back: how long it must stay above, measured by coverage."""
+    coverage: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """So much of the expected samples must be there to be told."""
+    breach_share: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """So much of them must be in breach."""
+    categories: tuple[Key, ...] = ()
+    """For kind `alert`: alerts of these categories; of any where it is left out."""
+    positions: tuple[Key, ...] = ()
+    """For kinds `approval` and `report`: whose people may press it."""
+
+
+class CanaryGate(Node):
+    """What stands between a step of the canary and the next one. UNKNOWN satisfies none of it."""
+
+    proceed_if: tuple[CanaryLine, ...] = ()
+    """All must be met."""
+    rollback_if: tuple[CanaryLine, ...] = ()
+    """Each by itself takes all traffic back, at once and without asking."""
+    advance: Literal["lead", "automatic"] = "lead"
+    """Who goes on once it passed: whoever leads the phase, at a press, or the product."""
+
+
 class TimelineMark(Node):
     at_s: Annotated[float, Field(ge=0)]
     """From the start of the phase."""
@@ -355,6 +392,8 @@ class Phase(Node):
     """When somebody must decide after the switch."""
     canary: tuple[CanaryStep, ...] = ()
     """Shares of GREEN, growing to 100."""
+    canary_gate: CanaryGate | None = None
+    """What must hold before the next share."""
     timeline: tuple[TimelineMark, ...] = ()
     """What is planned when."""
     actions: tuple[Action, ...] = ()

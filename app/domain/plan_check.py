@@ -27,6 +27,7 @@ CHECKS: tuple[Callable[[Plan], Iterator[Finding]], ...] = (
     phases.rollback_criteria,
     phases.measured_lines,
     phases.growing_canary,
+    phases.canary_gates,
     phases.rising_times,
     phases.decision_answers,
     phases.dates_and_times,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
-from app.domain.plan import Action, Phase, Plan
+from app.domain.plan import Action, CanaryLine, Phase, Plan
 from app.domain.plan_problems import Collection, Finding, Path
 
 ONE_OF: dict[Collection, str] = {
@@ -114,9 +114,21 @@ def _phase_references(phase: Phase) -> Iterator[tuple[Path, Collection, str]]:
         yield ("signoffs", "questions", i, "position"), "positions", question.position
     for i, point in enumerate(phase.decisions):
         yield ("decisions", i, "position"), "positions", point.position
+    for name, lines in gate_lines(phase):
+        for i, line in enumerate(lines):
+            if line.metric:
+                yield ("canary_gate", name, i, "metric"), "metrics", line.metric
+            for k, position in enumerate(line.positions):
+                yield ("canary_gate", name, i, "positions", k), "positions", position
     for i, action in enumerate(phase.actions):
         if action.position:
             yield ("actions", i, "position"), "positions", action.position
+
+
+def gate_lines(phase: Phase) -> tuple[tuple[str, tuple[CanaryLine, ...]], ...]:
+    """The two lists of a canary's gate by their names; none without a gate."""
+    gate = phase.canary_gate
+    return (("proceed_if", gate.proceed_if), ("rollback_if", gate.rollback_if)) if gate else ()
 
 
 def did_you_mean(key: str, known: Iterable[str], otherwise: str) -> str:

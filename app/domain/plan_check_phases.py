@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import pairwise
 
-from app.domain.plan import Phase, Plan, StripCheck, measured_by
-from app.domain.plan_check_keys import did_you_mean, repeated
+from app.domain.plan import CanaryLine, Phase, Plan, StripCheck, measured_by
+from app.domain.plan_check_keys import did_you_mean, gate_lines, repeated
 from app.domain.plan_parts import Criterion
 from app.domain.plan_problems import Finding, Path
 
@@ -128,6 +128,42 @@ def growing_canary(plan: Plan) -> Iterator[Finding]:
         if phase.canary and phase.canary[-1].percent != 100:
             message = f"The last step ends at {phase.canary[-1].percent} %."
             yield Finding((*path, len(phase.canary) - 1, "percent"), message, "Let the last step be 100.", path)
+
+
+_LINE_FIELDS = {
+    ("metric", "proceed_if"): ("metric", "below"),
+    ("metric", "rollback_if"): ("metric", "above"),
+    ("approval", "proceed_if"): ("positions",),
+    ("report", "rollback_if"): ("positions",),
+}
+"""What a line of a canary's gate needs, by its kind and list; an alert needs nothing."""
+_ONLY_IN = {"approval": "proceed_if", "report": "rollback_if"}
+
+
+def canary_gates(plan: Plan) -> Iterator[Finding]:
+    """A gate belongs to a canary, its lines can be judged, and production is switched and never shifted."""
+    for p, phase in enumerate(plan.phases):
+        path: Path = ("phases", p, "canary_gate")
+        if phase.canary_gate and not (phase.canary and phase.target):
+            message = f"The phase `{phase.key}` has a gate but no canary with a target."
+            yield Finding(path, message, "Add `canary:` and `target:`, or remove the gate.")
+        for name, lines in gate_lines(phase):
+            for i, line in enumerate(lines):
+                yield from _gate_line((*path, name, i), name, line)
+        switched = {other.target for other in plan.phases if other.kind == "blue_green"}
+        if phase.canary and phase.target and phase.target in switched:
+            message = f"`{phase.target}` is switched by another phase; a canary shifts a target of its own."
+            yield Finding(("phases", p, "target"), message, "Declare another target for it.")
+
+
+def _gate_line(path: Path, name: str, line: CanaryLine) -> Iterator[Finding]:
+    if _ONLY_IN.get(line.kind, name) != name:
+        remedy = f"Move it to `{_ONLY_IN[line.kind]}`."
+        yield Finding((*path, "kind"), f"A line of kind `{line.kind}` has no place here.", remedy)
+    for field in _LINE_FIELDS.get((line.kind, name), ()):
+        if getattr(line, field) in (None, ()):
+            message = f"A line of kind `{line.kind}` needs `{field}` here."
+            yield Finding(path, message, f"Add `{field}:`.", (*path, field))
 
 
 def rising_times(plan: Plan) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ Everybody does what their own page offers. The plan's clock is set ahead from ma
 seconds; traffic, health checks and votes stay on the real clock.
 """
 
+import asyncio
 import html
 import re
 from collections.abc import Awaitable, Callable
@@ -14,11 +15,15 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.canary.queries import newest_run
 from app.checklists.queries import state_key
-from app.db.tables import ChecklistState, Decision, Deployment, PhaseRun, StepRun
+from app.db.tables import CanaryRun, ChecklistState, Decision, Deployment, Operation, PhaseRun, StepRun
+from app.domain.canary import State as CanaryState
+from app.domain.observation import Share
 from app.domain.phases import State
 from app.domain.plan import Phase, Plan
 from app.domain.plan_clock import plan_now
+from app.domain.steps import is_by_traffic
 from app.drill.run import Drill
 from app.drill.team import Member, Result, Team, WentWrong, tick
 from app.rehearsal.supervisor import Installation
@@ -74,9 +79,56 @@ class WholeDay(Drill):
                 await tick(member, phase.checklist)
         await self._press(team, phase, "start")
         await self._work_off(team, phase)
+        if phase.canary and phase.target:
+            await self._canary(team, phase)
         await self._go_ahead(team, await self._row(phase, "started_at") + timedelta(seconds=phase.duration_s))
         await self._press(team, phase, "complete")
         await self._work_off(team, phase)
+
+    async def _canary(self, team: Team, phase: Phase) -> None:
+        """Share by share, each until its gate passed: real shares, real readings; only the dwell time is set ahead."""
+        lead, backend = self._seat(team, phase.lead[0]), self._word_of(team, phase)
+        base = f"/phases/{phase.key}/canary"
+        await lead.post(f"{base}/start", run="0", version="0")
+        for number, step in enumerate(phase.canary):
+            await self._until(_canary_at(self._id, phase, number, CanaryState.DWELLING), 90, f"{step.percent} % arrive")
+            run = await self._run(phase)
+            if backend is not None:
+                await backend.post(f"{base}/approve", version=str(run.version))
+            while (run := await self._run(phase)).state in (CanaryState.DWELLING, CanaryState.INCONCLUSIVE):
+                if run.dwelt_s > 0:  # before, a jump would fall into a time of which nothing is known
+                    now = plan_now(await self._deployment(), await self._database.read(_database_now))
+                    await self._go_ahead(team, now + timedelta(seconds=step.dwell_s - run.dwelt_s + 1))
+                await asyncio.sleep(1.0)
+            if step.percent == 100:
+                await self._until(_canary_at(self._id, phase, number, CanaryState.DONE), 60, "the last gate passes")
+                return
+            await self._until(_canary_at(self._id, phase, number, CanaryState.GATE), 5, "the gate is reached")
+            await self._go_on(lead, phase, f"{base}/go-on")
+
+    async def _go_on(self, lead: Member, phase: Phase, path: str) -> None:
+        """As soon as the gate has passed: what is UNKNOWN for a moment refuses."""
+        for _ in range(60):
+            answer = await lead.post(path, (200, 204, 303, 409), version=str((await self._run(phase)).version))
+            if answer.status_code != 409:
+                return
+            await asyncio.sleep(1.0)
+        raise WentWrong(f"the gate of phase {phase.number} did not pass in 60 s")
+
+    def _seat(self, team: Team, position: str) -> Member:
+        return team[seat_name(self._plan.position(position), 1)]
+
+    def _word_of(self, team: Team, phase: Phase) -> Member | None:
+        """Whose word the gate waits for, if it waits for any."""
+        lines = phase.canary_gate.proceed_if if phase.canary_gate else ()
+        asked = next((line.positions[0] for line in lines if line.kind == "approval"), None)
+        return self._seat(team, asked) if asked else None
+
+    async def _run(self, phase: Phase) -> CanaryRun:
+        found = await self._database.read(lambda session: newest_run(session, self._id, phase.key))
+        if found is None or found.state in (CanaryState.ROLLING_BACK, CanaryState.ROLLED_BACK):
+            raise WentWrong(f"the canary of phase {phase.number} went back: {found.reason if found else 'none'}")
+        return found
 
     async def _press(self, team: Team, phase: Phase, what: str) -> None:
         """Start or complete a phase: by the first of its people whose page offers it."""
@@ -192,7 +244,7 @@ async def _told(session: AsyncSession, deployment_id: int, plan: Plan, phase: Ph
         StepRun.state == "done",
     )
     by_hand = done.where(StepRun.by_hand)
-    workable = [action for action in phase.actions if action.kind in ("task", "script", "canary")]
+    workable = [action for action in phase.actions if not is_by_traffic(phase, action)]
     answered = select(func.count()).where(
         Decision.deployment_id == deployment_id, Decision.attempt == deployment.attempt, Decision.answer != ""
     )
@@ -209,6 +261,7 @@ async def _told(session: AsyncSession, deployment_id: int, plan: Plan, phase: Ph
         "checklist_items": [await session.scalar(ticked) or 0, len(keys)],
         "steps": [await session.scalar(done) or 0, len(workable) + len(phase.after)],
         "by_hand": await session.scalar(by_hand) or 0,
+        **({"shares": await _shares(session, deployment_id, phase)} if phase.canary else {}),
         "decisions": [await session.scalar(answered) or 0 if phase.decisions else 0, len(phase.decisions)],
     }
 
@@ -219,6 +272,23 @@ def _items(plan: Plan, phase: Phase) -> list[str]:
         return []
     checklist = plan.checklist(phase.checklist)
     return [state_key(plan, checklist, item) for item in checklist.items if not item.check]
+
+
+def _canary_at(
+    deployment_id: int, phase: Phase, step: int, state: CanaryState
+) -> Callable[[AsyncSession], Awaitable[int | None]]:
+    mine = (CanaryRun.deployment_id == deployment_id) & (CanaryRun.phase == phase.key)
+    return _scalar(select(CanaryRun.id).where(mine, CanaryRun.step == step, CanaryRun.state == state.value))
+
+
+async def _shares(session: AsyncSession, deployment_id: int, phase: Phase) -> list[str]:
+    """What probes saw of each share that was wanted."""
+    mine = (Operation.deployment_id == deployment_id) & (Operation.target == phase.target)
+    wanted = select(Operation).where(mine, Operation.kind == "shift").order_by(Operation.id)
+    return [
+        f"{100 - each.want_blue} %: {Share(each.probes_agreeing, each.probes_total)}"
+        for each in await session.scalars(wanted)
+    ]
 
 
 def _scalar(statement: Select[int]) -> Callable[[AsyncSession], Awaitable[int | None]]:

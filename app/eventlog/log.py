@@ -33,6 +33,7 @@ Topic = Literal[
     "phases",
     "decisions",
     "incidents",
+    "canary",
     "reports",
 ]
 Severity = Literal["normal", "warn", "crit"]

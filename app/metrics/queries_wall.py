@@ -100,7 +100,11 @@ async def t_zero(session: AsyncSession, deployment: Deployment) -> datetime | No
 async def _newest_operation(session: AsyncSession, deployment: Deployment) -> Operation | None:
     found: Operation | None = await session.scalar(
         select(Operation)
-        .where(Operation.deployment_id == deployment.id, Operation.attempt == deployment.attempt)
+        .where(
+            Operation.deployment_id == deployment.id,
+            Operation.attempt == deployment.attempt,
+            Operation.target == deployment.target,
+        )
         .order_by(Operation.id.desc())
         .limit(1)
         .execution_options(populate_existing=True)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from app.domain.observation import share_of
 from app.domain.operations import (
     FENCE_COUNTS_FOR,
     GUARD_FOR,
@@ -57,6 +58,9 @@ WATCH_RATE = 20
 """Probes a second once traffic has arrived."""
 LOOK_BACK = timedelta(seconds=5)
 """Probes looked at again and again while traffic arrives; what older ones showed is recorded already."""
+SHARE_LOOK_BACK = timedelta(seconds=15)
+"""Probes that a share is told from: at 200 a second twice what half a share takes."""
+SHARE_EVERY_S = 0.5
 RETRY_FIRST_S = 0.05
 RETRY_MOST_S = 0.5
 
@@ -238,7 +242,7 @@ class _Run:
         )
         outcomes = await asyncio.gather(*(self._check(name, operation, ground) for name in names))
         state = State.CHECKING if operation.written_at is None else State.VERIFYING
-        if operation.kind is Kind.ROLLBACK and operation.observed_100_at is None:
+        if operation.is_way_back and operation.observed_100_at is None:
             state = State.OBSERVING
         progress = Progress(state=state, checks=dict(zip(names, outcomes, strict=True)))
         if operation.written_at is None:
@@ -258,6 +262,8 @@ class _Run:
         """Record what the probes have shown so far, once for each new finding."""
         if operation.written_at is None or operation.observed_100_at is not None:
             return operation
+        if operation.is_partial:
+            return await self._record_share(operation, operation.written_at)
         probes = self.job.target.probes
         # From the acceptance on: the first probe to see the new side may leave before the write's answer comes.
         since = max(operation.accepted_at, self.now() - LOOK_BACK)
@@ -282,6 +288,24 @@ class _Run:
             self.observer.slow_down(min(WATCH_RATE, probes.operation_rate))
         return operation
 
+    async def _record_share(self, operation: Operation, written_at: datetime) -> Operation:
+        """What probes sent since the write say of a share. Those of long ago are left out: a balancer may apply what it
+        accepted seconds later."""
+        probes = self.job.target.probes
+        since = max(written_at, self.now() - SHARE_LOOK_BACK)
+        seen = share_of(self.observer.sent_since(since))
+        has_arrived = operation.read_back_at is not None and seen.is_at(operation.want.green, at_least=probes.window)
+        if not has_arrived and self.clock.monotonic() - self._published_at < SHARE_EVERY_S:
+            return operation
+        self._published_at = self.clock.monotonic()
+        at = self.now()
+        progress = Progress(
+            observed_100_at=at if has_arrived else None, probes_agreeing=seen.green, probes_total=seen.total
+        )
+        if has_arrived:
+            self.observer.slow_down(min(WATCH_RATE, probes.operation_rate))
+        return await self._record(operation, progress)
+
     async def _wait(self, until: datetime, operation: Operation) -> None:
         await self._publish(operation)
         self.observer.changed.clear()
@@ -297,6 +321,8 @@ class _Run:
         await self.clock.sleep(0.02)  # Let a few probes come together: each look costs a transaction.
 
     async def _publish(self, operation: Operation, *, at_once: bool = False) -> None:
+        if operation.kind is Kind.SHIFT:
+            return  # the bar of every page shows production; a canary has a page of its own
         if not at_once and self.clock.monotonic() - self._published_at < PUBLISH_EVERY_S:
             return
         self._published_at = self.clock.monotonic()
@@ -397,7 +423,7 @@ class _Run:
         took = (at - operation.clicked_at).total_seconds()
         proof = f"{how} {took:.2f} s after the press, epoch {operation.epoch}"
         outcome = Outcome(Answer.YES, f"BLUE {operation.want.blue} / GREEN {operation.want.green}", proof, at)
-        guard = at + GUARD_FOR if operation.kind is Kind.ROLLBACK else None
+        guard = at + GUARD_FOR if operation.is_way_back else None
         progress = Progress(
             state=State.OBSERVING, written_at=at, guard_until=guard, checks={"weights_written": outcome}
         )

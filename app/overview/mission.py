@@ -134,7 +134,11 @@ async def newest_operation(session: AsyncSession, deployment: Deployment) -> Ope
     """The newest operation of the deployment's present attempt."""
     statement = (
         select(Operation)
-        .where(Operation.deployment_id == deployment.id, Operation.attempt == deployment.attempt)
+        .where(
+            Operation.deployment_id == deployment.id,
+            Operation.attempt == deployment.attempt,
+            Operation.target == deployment.target,
+        )
         .order_by(Operation.epoch.desc())
         .limit(1)
         .execution_options(populate_existing=True)

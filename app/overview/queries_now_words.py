@@ -197,5 +197,10 @@ def waiting_words(waiting: Waiting) -> tuple[str, str, str]:
             return f"You are at it: {in_sentence(title)}", f"{where} Say what shows it when it is done.", "To your step"
         case "complete":
             return f"Complete phase {number}: every step is done", where, f"Complete phase {number}"
+        case "canary":
+            return f"The canary of phase {number} waits for you", f"{where} {waiting.note}", "To the canary"
+        case "canary_words":
+            text = f"{where} Look at GREEN, then say it; it counts for this share."
+            return f"The canary waits for your word on {title}", text, "To the canary"
         case "open":
             return f"Your step in phase {number}: {in_sentence(title)}", where, "To your step"

@@ -7,23 +7,25 @@ from typing import Literal
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import Deployment, PhaseRun
+from app.db.tables import CanaryRun, Deployment, PhaseRun
+from app.domain import canary
 from app.domain.phases import State
 from app.domain.plan import Phase
 from app.domain.steps import SETTLED, is_by_traffic, owners
 from app.domain.steps import State as StepState
 from app.phases.commands_skip import is_asked, may_skip, same_hand
 from app.phases.queries import leads
-from app.steps.queries import rows_of, step_of
+from app.steps.queries import rows_of, step_of, unsettled
 from app.web.access import Scope
 
-What = Literal["asked", "failed", "running", "open", "complete"]
+What = Literal["asked", "failed", "running", "open", "complete", "canary", "canary_words"]
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """asked: somebody's wish to skip (`title` says whose and why); failed, running, open: a step by its title;
-    complete: every step is settled, and the phase waits to be completed. `note` is what the plan says of a failure."""
+    complete: every step is settled, and the phase waits to be completed; canary: it waits for this person to go on or
+    begin, canary_words: for the backend team's word. `note` is what the plan says of a failure."""
 
     what: What
     number: str
@@ -68,9 +70,32 @@ async def _step(
         for action in mine:
             if states[action.key] is state:
                 return _waiting(scope, phase, what, action.title)  # type: ignore[arg-type]
-    is_done = actions and all(state in SETTLED for state in states.values())
+    waits = await _canary(session, scope, deployment, phase) if is_running and phase.canary and phase.target else None
+    if waits is not None:
+        return waits
+    actions_left = (await unsettled(session, deployment, phase))[0] if phase.canary and phase.target else []
+    is_done = not actions_left and actions and all(state in SETTLED for state in states.values())
     if is_lead and is_running and is_done and phase.kind != "rollback":
         return _waiting(scope, phase, "complete", phase.title)
+    return None
+
+
+async def _canary(session: AsyncSession, scope: Scope, deployment: Deployment, phase: Phase) -> Waiting | None:
+    """A canary waits for whoever leads the phase at its beginning and at a gate, and for the backend team's word."""
+    statement = select(CanaryRun).where(CanaryRun.deployment_id == deployment.id, CanaryRun.phase == phase.key)
+    row = (await session.scalars(statement.order_by(CanaryRun.id.desc()).limit(1))).one_or_none()
+    state = row.state if row is not None else canary.State.ROLLED_BACK
+    url = f"/d/{scope.id}/phases/{phase.key}/canary"
+    percent = phase.canary[row.step if row is not None else 0].percent
+    gate = phase.canary_gate
+    asked = {key for line in (gate.proceed_if if gate else ()) for key in line.positions}
+    has_word = row is None or row.approved_at is not None
+    if state in (canary.State.DWELLING, canary.State.GATE) and not has_word and scope.positions & asked:
+        return Waiting("canary_words", phase.number, phase.title, f"{percent} %", url)
+    waits = (canary.State.ROLLED_BACK, canary.State.WAITING, canary.State.GATE, canary.State.INCONCLUSIVE)
+    if leads(scope, phase) and state in waits:
+        note = "It has not begun." if row is None else f"It stands at {percent} %, {row.state.replace('_', ' ')}."
+        return Waiting("canary", phase.number, phase.title, f"{percent} %", url, note)
     return None
 
 

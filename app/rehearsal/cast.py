@@ -47,6 +47,11 @@ def target_of(plan: Plan) -> str:
     return plan.production.target or plan.targets[0].key
 
 
+def staging_of(plan: Plan) -> str:
+    """The target that a canary of the plan shifts; empty where it has none."""
+    return next((phase.target for phase in plan.phases if phase.canary and phase.target), "") or ""
+
+
 OWN = ("response_time", "error_rate", "db_connections", "memory", "cpu")
 """Metrics that every site computes by itself (app/providers/prometheus_text.py)."""
 

@@ -21,6 +21,8 @@ from app.rehearsal.ledger import REMEMBERED
 
 Handler = Callable[[Request], Awaitable[Response]]
 Percent = Annotated[int, Field(ge=0, le=100)]
+STAGING = "/staging"
+"""Where the API of the second balancer front and its customers begins."""
 PART = TypeAdapter(dict[str, JsonValue])
 
 
@@ -69,7 +71,9 @@ def guarded(token: str) -> Callable[[Handler], Handler]:
     return around
 
 
-def agent_routes(agent: Agent, token: str) -> list[Route]:
+def agent_routes(agent: Agent, token: str, base: str = "") -> list[Route]:
+    """`base`: of a second balancer of the range, whose weights are its own."""
+
     @guarded(token)
     async def read(_: Request) -> Response:
         return JSONResponse(agent.read().as_json())
@@ -92,9 +96,9 @@ def agent_routes(agent: Agent, token: str) -> list[Route]:
         return JSONResponse({"writes": [asdict(one) for one in agent.received]})
 
     return [
-        Route("/balancer", read),
-        Route("/balancer", write, methods=["PUT"]),
-        Route("/balancer/received", received),
+        Route(f"{base}/balancer", read),
+        Route(f"{base}/balancer", write, methods=["PUT"]),
+        Route(f"{base}/balancer/received", received),
     ]
 
 
@@ -107,6 +111,11 @@ def control_routes(direction: Direction, token: str) -> list[Route]:
     async def customers(request: Request) -> Response:
         failures = request.query_params.get("failures", "")
         return JSONResponse(await direction.customers(int(failures) if failures.isdecimal() else REMEMBERED))
+
+    @guarded(token)
+    async def staging_customers(request: Request) -> Response:
+        failures = request.query_params.get("failures", "")
+        return JSONResponse(await direction.staging_customers(int(failures) if failures.isdecimal() else REMEMBERED))
 
     @guarded(token)
     async def knobs(_: Request) -> Response:
@@ -138,6 +147,7 @@ def control_routes(direction: Direction, token: str) -> list[Route]:
         Route("/healthz", healthz),
         Route("/status", status),
         Route("/customers", customers),
+        Route(f"{STAGING}/customers", staging_customers),
         Route("/knobs", knobs),
         Route("/knobs", set_knobs, methods=["PATCH"]),
         Route("/knobs/reset", reset_knobs, methods=["POST"]),

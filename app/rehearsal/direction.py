@@ -19,6 +19,9 @@ from app.rehearsal.knobs import AwsKnobs, Knobs, ReleaseKnobs
 from app.rehearsal.stage import Stage
 from app.rehearsal.toys import RELEASES
 
+STAGING_PER_SECOND = 20
+STAGING_LEAVES_AFTER = 60.0
+"""Seconds after the last share of GREEN."""
 WATCH_EVERY = 0.2
 LONGEST_BACKOFF = 5.0
 CALL_WITHIN = 3.0
@@ -44,12 +47,34 @@ class Direction:
         self._token = token
         self._lock = asyncio.Lock()
         self._started = datetime.now(UTC)
+        self._staging_is_open = False
 
     # ---------------------------------------------------------------- knobs
 
     async def open(self) -> None:
         """Let the customers in."""
         await self._call(self._stage.ports.customers, "PUT", "/knobs", self.knobs.customers.model_dump())
+
+    async def open_staging(self) -> None:
+        """The customers of the second front come while a canary has them, and for a while after it."""
+        if self._stage.staging is not None:
+            wanted = {"per_second": STAGING_PER_SECOND if self._staging_is_open else 0, "streams": 0}
+            await self._call(self._stage.ports.staging_customers, "PUT", "/knobs", wanted)
+
+    async def _follow_staging(self) -> None:
+        """Let them in with the first share. Always there, they would make a side of production look busy that is idle:
+        both fronts have the same two releases behind them."""
+        green_at = 0.0
+        while self._stage.staging is not None:
+            await asyncio.sleep(WATCH_EVERY)
+            now = asyncio.get_running_loop().time()
+            if self._stage.staging.weights.read().green > 0:
+                green_at = now
+            wanted = green_at > 0 and now - green_at < STAGING_LEAVES_AFTER
+            if wanted != self._staging_is_open:
+                self._staging_is_open = wanted
+                with suppress(NotAnswering):
+                    await self.open_staging()
 
     async def set_knobs(self, part: Mapping[str, JsonValue]) -> Knobs:
         """Raises pydantic.ValidationError, NotAnswering, ChildFailed. What was in force before a failure stays so."""
@@ -121,6 +146,13 @@ class Direction:
         path = f"/customers?failures={failures}"
         return cast(dict[str, JsonValue], await self._call(self._stage.ports.customers, "GET", path))
 
+    async def staging_customers(self, failures: int) -> dict[str, JsonValue]:
+        """The same of the second front's customers. Raises NotAnswering where this range has none."""
+        if self._stage.staging is None:
+            raise NotAnswering("This range has no staging front.")
+        path = f"/customers?failures={failures}"
+        return cast(dict[str, JsonValue], await self._call(self._stage.ports.staging_customers, "GET", path))
+
     async def status(self) -> dict[str, object]:
         """docs/range.md, `Status`."""
         count: dict[str, JsonValue] | None = None
@@ -150,6 +182,10 @@ class Direction:
     async def watch(self) -> None:
         """Bring balancer and customers back when they die. Releases stay dead: that is for people to see and mend."""
         revived = [self._revive(self._stage.balancer), self._revive(self._stage.customers, then=self.open)]
+        if self._stage.staging is not None:
+            revived.append(self._revive(self._stage.staging.balancer))
+            revived.append(self._follow_staging())
+            revived.append(self._revive(self._stage.staging.customers, then=self.open_staging))
         if self._stage.aws is not None:
             revived.append(self._revive(self._stage.aws, then=self._put_aws_back))
         await asyncio.gather(*revived)

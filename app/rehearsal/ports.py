@@ -26,10 +26,21 @@ class Ports:
     green: int
     customers: int
     aws: int
+    staging: int
+    staging_customers: int
 
     @property
     def of_range(self) -> RangePorts:
-        return RangePorts(self.public, self.control, self.blue, self.green, self.customers, self.aws)
+        return RangePorts(
+            self.public,
+            self.control,
+            self.blue,
+            self.green,
+            self.customers,
+            self.aws,
+            self.staging,
+            self.staging_customers,
+        )
 
 
 class Reservation:
@@ -52,7 +63,7 @@ class Reservation:
         remembered = _remembered(file)
         found = {"web": self.take(base)}
         following = base
-        for name in ("public", "control", "blue", "green", "customers", "aws"):
+        for name in ("public", "control", "blue", "green", "customers", "aws", "staging", "staging_customers"):
             following += 1
             found[name] = self.take(remembered.get(name, following))
         ports = Ports(**found)

@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 
 from app.rehearsal.agent import Agent
 from app.rehearsal.caddy import fingerprint
-from app.rehearsal.control import agent_routes, control_routes
+from app.rehearsal.control import STAGING, agent_routes, control_routes
 from app.rehearsal.direction import Direction
 from app.rehearsal.haproxy import HaproxyView
 from app.rehearsal.stage import RangePorts, Stage
@@ -61,6 +61,9 @@ def application(
     routes = control_routes(direction, token(folder / CONTROL_KEY))
     if view is None:
         routes += agent_routes(agent, token(folder / AGENT_KEY))
+    if stage.staging is not None:
+        front = Agent(stage.staging.weights, fingerprint(stage.staging.configuration))
+        routes += agent_routes(front, token(folder / AGENT_KEY), STAGING)
     return Starlette(routes=routes, lifespan=lifespan)
 
 
@@ -72,10 +75,13 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, required=True, metavar="PORT")
     parser.add_argument("--haproxy", action="store_true", help="HAProxy as the balancer, steered without an agent")
     parser.add_argument("--aws", type=int, default=0, metavar="PORT", help="with a simulated AWS on this port")
+    parser.add_argument("--staging", type=int, default=0, metavar="PORT", help="with a second balancer front")
+    parser.add_argument("--staging-customers", type=int, default=0, metavar="PORT")
     parser.add_argument("--per-second", type=int, default=60)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    numbers = (getattr(arguments, name) for name in ("public", "control", "blue", "green", "customers", "aws"))
+    names = ("public", "control", "blue", "green", "customers", "aws", "staging", "staging_customers")
+    numbers = (getattr(arguments, name) for name in names)
     ports = RangePorts(*numbers)
     uvicorn.run(
         application(

@@ -1,4 +1,4 @@
-"""site.yaml of a rehearsal: binds the plan's target to the range, `production` without a plan (docs/range.md)."""
+"""site.yaml of a rehearsal: binds the plan's targets to the range, `production` without a plan (docs/range.md)."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,8 @@ from app.domain.plan import Plan
 from app.domain.sides import Side
 from app.rehearsal import haproxy
 from app.rehearsal.aws.estate import CREDENTIALS, IDENTIFIERS, PROFILE, RECORD, REGION, Estate
-from app.rehearsal.cast import figures_of, target_of
+from app.rehearsal.cast import figures_of, staging_of, target_of
+from app.rehearsal.control import STAGING
 from app.rehearsal.ports import Ports
 from app.rehearsal.range import AGENT_KEY, CONTROL_KEY
 
@@ -49,15 +50,24 @@ def write_site(
     if figures:
         bound["figures"] = figures
     control = {"control_url": _address(ports.control), "token_file": str(range_folder / CONTROL_KEY)}
-    site = {"kind": "range", "targets": {name: bound}, "range": control}
+    second = staging_of(plan) if plan else "staging"
+    targets = {name: bound}
+    customers: dict[str, str] = {}
+    if second:
+        front = {**_agent(ports, range_folder, STAGING), "public_url": _address(ports.staging)}
+        targets[second] = {**front, "sides": sides}
+        if figures:
+            targets[second]["figures"] = figures
+        customers[second] = _address(ports.control) + STAGING
+    site = {"kind": "range", "targets": targets, "range": {**control, "customers": customers}}
     # JSON is YAML, and quotes whatever a path may hold.
     file.write_text("# Written at each start of the rehearsal.\n" + json.dumps(site, indent=2) + "\n")
 
 
-def _agent(ports: Ports, range_folder: Path) -> dict[str, Any]:
+def _agent(ports: Ports, range_folder: Path, base: str = "") -> dict[str, Any]:
     return {
         "provider": "agent",
-        "agent_url": _address(ports.control) + "/balancer",
+        "agent_url": _address(ports.control) + f"{base}/balancer",
         "agent_token_file": str(range_folder / AGENT_KEY),
     }
 

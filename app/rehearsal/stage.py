@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from app.domain.sides import Side
 from app.rehearsal import caddy, haproxy
 from app.rehearsal.child import Child, listens
@@ -23,9 +25,32 @@ class RangePorts:
     customers: int
     aws: int = 0
     """Of the simulated AWS; 0: this range has none."""
+    staging: int = 0
+    """Of the second balancer front, for canaries; 0: none."""
+    staging_customers: int = 0
 
     def of(self, side: Side) -> int:
         return self.blue if side is Side.BLUE else self.green
+
+
+STAGING = "staging"
+
+
+@dataclass(frozen=True)
+class StagingFront:
+    """A second way in to the same two releases, with weights of its own: what a canary shifts. It is always a Caddy
+    behind the agent's API, whatever the production balancer of this range is."""
+
+    folder: Path
+    configuration: Mapping[str, JsonValue]
+    weights: WeightsFile
+    balancer: Child
+    customers: Child
+
+    def prepare(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.weights.make()
+        (self.folder / "caddy.json").write_text(json.dumps(self.configuration, indent=1))
 
 
 class Stage:
@@ -58,6 +83,7 @@ class Stage:
             *("--public", self.public_url, "--port", str(ports.customers), "--per-second", "0"),
         )
         self.aws = self._simulated_aws() if ports.aws else None
+        self.staging = self._staging(folder / STAGING, sides) if ports.staging else None
 
     def start(self) -> None:
         """All at once; customers send nothing before they are told to, when all the others are ready."""
@@ -65,6 +91,8 @@ class Stage:
         self.weights.make()
         (self._folder / "caddy.json").write_text(json.dumps(self.caddy_configuration, indent=1))
         (self._folder / haproxy.CONFIGURATION).write_text(self.haproxy_configuration)
+        if self.staging is not None:
+            self.staging.prepare()
         for child in self.children():
             child.launch()
         for child in self.children():
@@ -77,7 +105,24 @@ class Stage:
 
     def children(self) -> list[Child]:
         between = [self.aws] if self.aws is not None else []
-        return [*self.releases.values(), self.balancer, *between, self.customers]
+        staging = [self.staging.balancer, self.staging.customers] if self.staging is not None else []
+        return [*self.releases.values(), self.balancer, *between, *staging, self.customers]
+
+    def _staging(self, folder: Path, sides: Mapping[Side, int]) -> "StagingFront":
+        url = f"http://127.0.0.1:{self.ports.staging}"
+        return StagingFront(
+            folder=folder,
+            configuration=caddy.configuration(self.ports.staging, sides),
+            weights=WeightsFile(folder),
+            balancer=self._child(
+                *("staging-balancer", [caddy.program(), "run", "--config", "caddy.json"]),
+                *(listens(self.ports.staging), folder),
+            ),
+            customers=self._python(
+                *("staging-customers", "app.rehearsal.customers", listens(self.ports.staging_customers)),
+                *("--public", url, "--port", str(self.ports.staging_customers), "--per-second", "0"),
+            ),
+        )
 
     def _simulated_aws(self) -> Child:
         ports = self.ports

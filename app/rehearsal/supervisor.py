@@ -291,6 +291,8 @@ class Installation:
             "blue": ports.blue,
             "green": ports.green,
             "customers": ports.customers,
+            "staging": ports.staging,
+            "staging-customers": ports.staging_customers,
             "per-second": self._customers_rps,
         }
         if self._target == "aws":

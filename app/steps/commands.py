@@ -75,7 +75,9 @@ async def change_step(
         who = listed([in_sentence(scope.plan.position(key).title) for key in owners(phase, action)])
         raise Forbidden(f"“{title}” belongs to another position: {who}.")
     if action is not None and is_by_traffic(phase, action):
-        raise Rejected(f"“{title}” is done where traffic is moved.", remedy="Open the Switch page.", code="traffic")
+        raise Rejected(
+            f"“{title}” is done where traffic is moved.", remedy="Open the page that moves it.", code="traffic"
+        )
     deployment = await lock(session, scope.id)
     run = await lock_row(session, deployment, scope.plan, phase.key)
     if not may_happen(phase, PhaseState(run.state), change, is_after=action is None):

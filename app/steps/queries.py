@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import Deployment, Operation, StepRun
+from app.db.tables import CanaryRun, Deployment, Operation, StepRun
+from app.domain import canary
 from app.domain.operations import ENDED
 from app.domain.operations import State as Progress
 from app.domain.phases import BY_COURSE
@@ -16,8 +17,6 @@ from app.domain.steps import SETTLED, State, Step, is_by_traffic
 
 Rows = Mapping[str, StepRun]
 """A step's key to its row; one that nobody ever touched has none and is open."""
-
-_KINDS = {"switch": "switch", "rollback": "rollback", "canary": "shift"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +51,16 @@ async def rows_of(session: AsyncSession, deployment: Deployment, phase: Phase) -
 
 
 async def moved_by_traffic(session: AsyncSession, deployment: Deployment, phase: Phase, action: Action) -> Moved:
-    """Where the step stands that traffic does: by the newest operation of its kind in this attempt."""
+    """Where the step stands that traffic does: by the newest operation of its kind in this attempt, or the canary."""
+    if action.kind == "canary":
+        return await _moved_by_canary(session, deployment, phase)
     statement = (
         select(Operation)
         .where(
             Operation.deployment_id == deployment.id,
             Operation.attempt == deployment.attempt,
             Operation.target == (phase.target or deployment.target),
-            Operation.kind == _KINDS.get(action.kind, action.kind),
+            Operation.kind == action.kind,
         )
         .order_by(Operation.epoch.desc())
         .limit(1)
@@ -74,6 +75,22 @@ async def moved_by_traffic(session: AsyncSession, deployment: Deployment, phase:
     if progress is Progress.DONE:
         return Moved(State.DONE, f"{operation.requested_by} did it", operation.finished_at)
     return Moved(State.FAILED, operation.reason or f"It ended {progress.value}", operation.finished_at)
+
+
+_CANARY = {canary.State.DONE: State.DONE, canary.State.ROLLED_BACK: State.FAILED}
+
+
+async def _moved_by_canary(session: AsyncSession, deployment: Deployment, phase: Phase) -> Moved:
+    """A canary is many shifts and their gates; the step is done when the last gate passed."""
+    newest = select(CanaryRun).where(CanaryRun.deployment_id == deployment.id, CanaryRun.phase == phase.key)
+    newest = newest.order_by(CanaryRun.id.desc()).limit(1).execution_options(populate_existing=True)
+    row = (await session.execute(newest)).scalar_one_or_none()
+    if row is None:
+        return Moved(State.OPEN, "No traffic moved yet")
+    state = _CANARY.get(canary.State(row.state), State.RUNNING)
+    percent = phase.canary[row.step].percent
+    said = {State.DONE: f"{percent} % on GREEN, the gate passed", State.FAILED: f"Rolled back: {row.reason}"}
+    return Moved(state, said.get(state, f"At {percent} %, {row.state.replace('_', ' ')}"), row.state_since)
 
 
 async def unsettled(session: AsyncSession, deployment: Deployment, phase: Phase) -> tuple[list[str], list[str]]:

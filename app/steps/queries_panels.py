@@ -170,6 +170,12 @@ def _note(action: Action, step: Step) -> str:
     return f"By hand in place of {what}" if step.by_hand else f"By hand for now, in place of {what}, with what shows it"
 
 
+def _where(scope: Scope, phase: Phase, action: Action) -> tuple[str, str]:
+    if action.kind == "canary":
+        return "Open the canary", f"/d/{scope.id}/phases/{phase.key}/canary"
+    return "Open the Switch page", f"/d/{scope.id}/switch"
+
+
 def _traffic_card(scope: Scope, phase: Phase, action: Action, moved: Moved) -> StepCard:
     mark, word = _MARKS[moved.state]
     return StepCard(
@@ -179,12 +185,14 @@ def _traffic_card(scope: Scope, phase: Phase, action: Action, moved: Moved) -> S
         word=word,
         owner=_owner(scope, phase, action),
         is_yours=bool(scope.positions.intersection(owners(phase, action))),
-        note="Done by traffic: what the newest operation did",
+        note="Done by traffic: what the newest operation did"
+        if action.kind != "canary"
+        else "Share by share, each with its gate",
         proof=pieces(moved.text),
         at=moved.at if moved.state is not State.RUNNING else None,
         since=moved.at if moved.state is State.RUNNING else None,
         advice=action.on_failure if moved.state is State.FAILED else "",
-        link=("Open the Switch page", f"/d/{scope.id}/switch"),
+        link=_where(scope, phase, action),
     )
 
 

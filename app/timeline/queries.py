@@ -194,7 +194,8 @@ def offset(at: datetime, zero: datetime) -> str:
 async def facts(session: AsyncSession, scope: Scope) -> FactsView:
     """What was measured so far: of the newest switch, of the newest rollback, and by the probes since."""
     versions = await versions_of(session, scope.id)
-    statement = select(Operation).where(Operation.deployment_id == scope.id).order_by(Operation.id.desc())
+    own = (Operation.deployment_id == scope.id) & (Operation.target == scope.deployment.target)
+    statement = select(Operation).where(own).order_by(Operation.id.desc())
     newest: dict[str, Operation] = {}
     for operation in await session.scalars(statement.limit(20)):
         newest.setdefault(operation.kind, operation)

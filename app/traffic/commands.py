@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, Operation, Person, RollbackGrant, TargetState
@@ -16,12 +17,15 @@ from app.domain.errors import Rejected
 from app.domain.operations import Kind, State
 from app.domain.readiness import PROOF_LIMIT
 from app.domain.sides import Side, Weights
-from app.eventlog.log import SYSTEM, Actor, Entry, append
+from app.eventlog.log import SYSTEM, Actor, Entry, Severity, append
 from app.traffic.queries_readiness import light_of
 from app.web.access import WHO_LIMIT, Forbidden, Scope
 
 KEY_LIMIT = 64
 """Characters of an idempotency key that are kept: a press never fails by what was sent along."""
+
+SHIFT, SHIFT_BACK = "traffic.shift.requested", "traffic.shift_back.requested"
+"""Events; the second one's job has the rollback's reserved capacity."""
 
 
 async def lock_target(session: AsyncSession, target: str) -> TargetState:
@@ -165,6 +169,65 @@ async def request_rollback(
     return operation
 
 
+async def request_shift(
+    session: AsyncSession,
+    deployment: Deployment,
+    target_key: str,
+    percent: int,
+    *,
+    actor: Actor,
+    key: str,
+    cause: str = "",
+) -> Operation:
+    """`percent` of a canary's traffic to GREEN; 0 takes everything back, pre-empts a running shift and needs no health.
+    The deployment must be locked. `key` makes a repeated wish the same operation.
+
+    Raises Rejected if another operation is in flight on that target. The deployment's own target is never shifted: its
+    weights move by a switch, which has its own sign-offs.
+    """
+    if target_key == deployment.target:
+        raise Rejected("The production target is switched, never shifted.", code="target")
+    repeated = await _repeated(session, deployment.id, key)
+    if repeated is not None:
+        return repeated
+    await session.execute(insert(TargetState).values(target=target_key, epoch=0).on_conflict_do_nothing())
+    target = await lock_target(session, target_key)
+    running = await in_flight(session, target_key)
+    now = await database_now(session)
+    if running is not None:
+        if percent > 0:
+            raise Rejected(
+                f"{running.requested_by} moves {target_key} already. Nothing was sent twice.",
+                conflict=True,
+                code="in_flight",
+            )
+        if running.want_blue == 100:
+            return running
+        running.state, running.finished_at = State.SUPERSEDED.value, now
+        running.reason = f"{actor.name} took the canary back"
+    operation = await _insert(
+        session,
+        deployment,
+        target,
+        Kind.SHIFT,
+        Weights(100 - percent, percent),
+        actor,
+        key=key,
+        clicked_at=now,
+        now=now,
+        frozen={},
+        cause=cause,
+    )
+    text = f"{percent} % of {target_key} to GREEN {deployment.green_version} was ordered by {actor.name}"
+    if percent == 0:
+        text = f"All of {target_key} back to BLUE {deployment.blue_version} was ordered by {actor.name}"
+    kind = SHIFT_BACK if percent == 0 else SHIFT
+    payload = {"operation": operation.id, "epoch": operation.epoch, "target": target_key, "percent": percent}
+    severity: Severity = "warn" if percent == 0 else "normal"
+    await append(session, deployment.id, Entry(kind, text, ("canary",), cause, severity, payload), actor)
+    return operation
+
+
 async def _is_worth_it(session: AsyncSession, deployment: Deployment) -> None:
     """After a rollback that was verified there is nothing to roll back; one that ended unverified can be asked for
     again, because nobody knows where customers are."""
@@ -243,7 +306,7 @@ async def _insert(
     operation = Operation(
         deployment_id=deployment.id,
         attempt=deployment.attempt,
-        target=deployment.target,
+        target=target.target,
         kind=kind.value,
         state=State.ACCEPTED.value,
         reason="",

@@ -12,10 +12,14 @@ from app.traffic.views import OperationView
 
 
 async def latest_operation(session: AsyncSession, deployment: Deployment) -> Operation | None:
-    """The newest operation of the deployment's present attempt."""
+    """The newest operation of the deployment's present attempt on its own target."""
     statement = (
         select(Operation)
-        .where(Operation.deployment_id == deployment.id, Operation.attempt == deployment.attempt)
+        .where(
+            Operation.deployment_id == deployment.id,
+            Operation.attempt == deployment.attempt,
+            Operation.target == deployment.target,
+        )
         .order_by(Operation.epoch.desc())
         .limit(1)
         .execution_options(populate_existing=True)
@@ -26,7 +30,10 @@ async def latest_operation(session: AsyncSession, deployment: Deployment) -> Ope
 async def operations(session: AsyncSession, deployment: Deployment, *, limit: int = 50) -> Sequence[Operation]:
     """The newest operations of all attempts of a deployment, newest first."""
     statement = (
-        select(Operation).where(Operation.deployment_id == deployment.id).order_by(Operation.epoch.desc()).limit(limit)
+        select(Operation)
+        .where(Operation.deployment_id == deployment.id, Operation.target == deployment.target)
+        .order_by(Operation.epoch.desc())
+        .limit(limit)
     )
     return (await session.scalars(statement.execution_options(populate_existing=True))).all()
 

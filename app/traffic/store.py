@@ -12,15 +12,16 @@ from app.db.engine import Database
 from app.deployments.commands import apply, database_now, lock
 from app.domain.deployments import Change
 from app.domain.deployments import State as DeploymentState
+from app.domain.observation import Share
 from app.domain.operations import Answer, Kind, Operation, Outcome, State
 from app.domain.plan import Plan
 from app.domain.plan_people import whom_to_call
 from app.domain.sides import Weights
-from app.eventlog.log import Actor, Entry, append, notify, touch
+from app.eventlog.log import SYSTEM, Actor, Entry, Severity, append, notify, touch
 from app.metrics.queries import latest
 from app.ports.operations import Progress, ReadingNow, Superseded, TeamNow
 from app.ports.traffic import RouteOutcome
-from app.traffic.commands import lock_target
+from app.traffic.commands import lock_target, request_shift
 from app.traffic.commands import restore as request_restore
 
 LEASE = timedelta(seconds=1.5)
@@ -201,6 +202,9 @@ class PostgresStore:
     async def _tell(self, session: AsyncSession, row: tables.Operation, progress: Progress) -> None:
         """Events for what people must know of; everything else only refreshes the panels."""
         actor = Actor(self._worker)
+        if row.kind == Kind.SHIFT:
+            await self._tell_shift(session, row, progress, actor)
+            return
         if progress.written_at is not None:
             took = (progress.written_at - row.clicked_at).total_seconds()
             text = f"Balancer set to BLUE {row.want_blue} / GREEN {100 - row.want_blue}, accepted after {took:.2f} s"
@@ -222,6 +226,28 @@ class PostgresStore:
         if progress.verified_at is not None:
             await self._rolled_back(session, row, actor)
         await touch(session, row.deployment_id, ("traffic",))
+
+    async def _tell_shift(self, session: AsyncSession, row: tables.Operation, progress: Progress, actor: Actor) -> None:
+        """A canary's operation moves nothing of the deployment's course."""
+        if progress.written_at is not None:
+            took = (progress.written_at - row.clicked_at).total_seconds()
+            text = (
+                f"{row.target} set to BLUE {row.want_blue} / GREEN {100 - row.want_blue}, accepted after {took:.2f} s"
+            )
+            await append(session, row.deployment_id, Entry("traffic.shift.written", text, ("canary",)), actor)
+        if progress.observed_100_at is not None:
+            wanted, seen = 100 - row.want_blue, Share(row.probes_agreeing, row.probes_total)
+            text = f"Wanted {wanted} % on GREEN, observed {seen}"
+            if wanted in (0, 100):
+                took = (progress.observed_100_at - row.clicked_at).total_seconds()
+                text = f"Probes see 100 % on {'GREEN' if wanted else 'BLUE'} of {row.target}, after {took:.2f} s"
+            await append(session, row.deployment_id, Entry("traffic.shift.arrived", text, ("canary",)), actor)
+        if progress.escalated is not None:
+            row.escalated_at, row.reason = await database_now(session), progress.escalated
+            text = f"The way back of {row.target} is not verified: {progress.escalated}"
+            entry = Entry("traffic.shift.escalated", text, ("canary",), severity="crit")
+            await append(session, row.deployment_id, entry, actor)
+        await touch(session, row.deployment_id, ("canary",))
 
     async def _arrived(self, session: AsyncSession, row: tables.Operation, at: datetime, actor: Actor) -> None:
         took = (at - row.clicked_at).total_seconds()
@@ -256,7 +282,9 @@ class PostgresStore:
         row.lease_owner, row.lease_until = "", None
         await session.flush()
         actor = Actor(self._worker)
-        if restore:
+        if row.kind == Kind.SHIFT:
+            await self._end_shift(session, deployment, row, restore=restore)
+        elif restore:
             entry = Entry("traffic.switch.failed", f"The switch failed: {reason}", ("traffic",), severity="crit")
             await append(session, deployment.id, entry, actor)
             await request_restore(session, deployment.id, key=f"restore-{operation_id}", cause=reason)
@@ -270,6 +298,18 @@ class PostgresStore:
             text = f"The {row.kind} is {_ENDED[state]}{f': {reason}' if reason else ''}"
             kind = f"traffic.{row.kind}.ended"
             await append(session, deployment.id, Entry(kind, text, ("traffic", "deployment")), actor)
+
+    async def _end_shift(
+        self, session: AsyncSession, deployment: tables.Deployment, row: tables.Operation, *, restore: bool
+    ) -> None:
+        said = f": {row.reason}" if row.reason else ""
+        text = f"The shift of {row.target} to {100 - row.want_blue} % is {_ENDED[State(row.state)]}{said}"
+        severity: Severity = "normal" if row.state == State.DONE else "warn"
+        entry = Entry("traffic.shift.ended", text, ("canary",), severity=severity)
+        await append(session, deployment.id, entry, Actor(self._worker))
+        if restore:
+            key = f"restore-{row.id}"
+            await request_shift(session, deployment, row.target, 0, actor=SYSTEM, key=key, cause=row.reason)
 
     async def _lock_deployment(self, session: AsyncSession, operation_id: int) -> tables.Deployment:
         """The order of locks is the same everywhere: deployment, target, operation, the log's chain."""

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import tables
 from app.db.engine import Database
-from app.domain.operations import script_of
+from app.domain.operations import Kind, script_for
 from app.domain.plan import Plan
 from app.domain.sides import Release, Side
 from app.orchestrator.driver import Deps, Job, drive
@@ -62,12 +62,12 @@ class Drives:
         return self.running.get(operation_id) or self._start(operation_id)
 
     async def _drive(self, operation_id: int) -> bool:
-        deployment, plan, target = await self.database.read(lambda session: _job_parts(session, operation_id))
+        deployment, plan, target, kind = await self.database.read(lambda session: _job_parts(session, operation_id))
         releases = releases_of(deployment)
         bound = self.bind(plan, target, releases)
         job = Job(
             operation_id=operation_id,
-            script=script_of(plan.phase(deployment.phase)),
+            script=script_for(kind, plan.phase(deployment.phase)),
             plan=plan,
             target=plan.target(target),
             releases=releases,
@@ -108,15 +108,15 @@ def releases_of(deployment: tables.Deployment) -> dict[Side, Release]:
     }
 
 
-async def _job_parts(session: AsyncSession, operation_id: int) -> tuple[tables.Deployment, Plan, str]:
+async def _job_parts(session: AsyncSession, operation_id: int) -> tuple[tables.Deployment, Plan, str, Kind]:
     statement = (
-        select(tables.Deployment, tables.PlanVersion.hash, tables.Operation.target)
+        select(tables.Deployment, tables.PlanVersion.hash, tables.Operation.target, tables.Operation.kind)
         .join(tables.Operation, tables.Operation.deployment_id == tables.Deployment.id)
         .join(tables.PlanVersion, tables.PlanVersion.id == tables.Deployment.plan_version_id)
         .where(tables.Operation.id == operation_id)
     )
-    deployment, digest, target = (await session.execute(statement)).one()
-    return deployment, await plan_by_hash(session, digest), target
+    deployment, digest, target, kind = (await session.execute(statement)).one()
+    return deployment, await plan_by_hash(session, digest), target, Kind(kind)
 
 
 async def _orphans(session: AsyncSession) -> list[int]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.domain.sides import Side
-from app.web import gallery_phases
+from app.web import gallery_canary, gallery_phases
 from app.web.decision import AnswerView, CallView, DecisionView, SnapshotCell, SnapshotView
 from app.web.mission import BannerView, GuardView, HealthView, LinkView, LivingText, MissionView, TrafficView
 from app.web.page import PageView, PersonView, TabView
@@ -632,6 +632,7 @@ def context(theme: str = "system", direction: str = "ltr") -> dict[str, Any]:
         "zone": ZONE,
         "verdict": verdict,
         "side_blue": Side.BLUE,
+        "canary": gallery_canary.SAMPLE,
         "phases": gallery_phases.PHASES,
         "steps": gallery_phases.STEPS,
         "phase_marks": gallery_phases.PHASE_MARKS,

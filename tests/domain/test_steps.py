@@ -107,8 +107,8 @@ def test_whose_a_step_is_and_what_only_traffic_does(plan: Plan) -> None:
     assert owners(plan.phase("staging"), None) == ("devops_lead", "backend_lead")
     assert is_by_traffic(plan.production, plan.production.actions[0])
     canary = plan.phase("staging").actions[-1]
-    assert not is_by_traffic(plan.phase("staging"), canary)
-    assert is_by_traffic(plan.phase("staging").model_copy(update={"target": "production"}), canary)
+    assert is_by_traffic(plan.phase("staging"), canary)
+    assert not is_by_traffic(plan.phase("staging").model_copy(update={"target": None}), canary)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ async def test_triggers_say_what_they_watch_and_do(view: RunbookView) -> None:
 
 
 async def test_the_binding_in_force_is_shown(view: RunbookView) -> None:
-    assert [target.bound_to for target in view.targets] == ["range agent at http://127.0.0.1:9"]
+    assert [target.bound_to for target in view.targets] == ["range agent at http://127.0.0.1:9", ""]
 
 
 async def test_the_source_is_as_written(database: Database, deployment: Deployment, scope_of: ScopeOf) -> None:

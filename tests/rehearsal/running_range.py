@@ -80,6 +80,7 @@ def running_range(
     per_second: int = 60,
     haproxy: bool = False,
     with_aws: bool = False,
+    with_staging: bool = False,
 ) -> Iterator[RunningRange]:
     """`folder` may have spaces; weights and epoch in it are kept, as in an installation."""
     reservation = Reservation()
@@ -90,6 +91,8 @@ def running_range(
     command += ["--haproxy"] if haproxy else []
     for name in ("public", "control", "blue", "green", "customers", *(("aws",) if with_aws else ())):
         command += [f"--{name}", str(getattr(ports, name))]
+    if with_staging:
+        command += ["--staging", str(ports.staging), "--staging-customers", str(ports.staging_customers)]
     url = f"http://127.0.0.1:{ports.control}/healthz"
 
     def ready() -> bool:

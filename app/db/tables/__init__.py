@@ -3,6 +3,7 @@
 from app.db.tables.accounts import ApiToken, LoginAttempt, Person, WebSession
 from app.db.tables.base import Base
 from app.db.tables.break_glass import BreakGlass, BreakGlassLine, WorkerCapsule
+from app.db.tables.canary import CanaryReading, CanaryRun
 from app.db.tables.decisions import CustomerReport, Decision, Incident, IncidentFinding
 from app.db.tables.deployments import ChecklistState, Deployment, PlanVersion, RosterSeat, Signoff
 from app.db.tables.eventlog import Event, EventChain, TopicVersion
@@ -19,6 +20,8 @@ __all__ = [
     "Base",
     "BreakGlass",
     "BreakGlassLine",
+    "CanaryReading",
+    "CanaryRun",
     "ChecklistState",
     "CustomerReport",
     "Decision",
