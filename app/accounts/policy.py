@@ -42,6 +42,8 @@ _TABLE = (
     Action("signoffs.withdraw", ("sign_off",)),
     Action("checklists.view", ("observe",)),
     Action("checklists.tick", ("check",)),
+    # Everybody who works on the day: their own readiness, and their position's duties.
+    Action("checklists.own", ("note", "check")),
     Action("phases.view", ("observe",), token="read"),
     # Whoever leads a phase runs it; the command asks for `lead:<phase>`, so that nobody runs another's.
     Action("phases.start", ("lead", "proceed")),

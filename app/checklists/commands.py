@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checklists.forms import ItemForm
-from app.checklists.queries import is_open, may_tick, state_key
+from app.checklists.queries import in_order, is_open, may_tick, state_key
 from app.db.tables import ChecklistState, Deployment
 from app.deployments.commands import database_now, lock
 from app.domain.deployments import WORDS, State
@@ -59,7 +59,7 @@ async def record_item(session: AsyncSession, scope: Scope, checklist_key: str, i
 
 
 def _find(plan: Plan, checklist_key: str, item_key: str) -> tuple[Checklist, ChecklistItem]:
-    for checklist in plan.checklists:
+    for checklist in in_order(plan):
         for item in checklist.items:
             if (checklist.key, item.key) == (checklist_key, item_key):
                 return checklist, item

@@ -7,15 +7,16 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from app.accounts.policy import may
-from app.checklists import commands, queries
-from app.checklists.forms import ItemForm
+from app.checklists import commands, commands_own, queries, queries_duties, queries_personal
+from app.checklists.forms import ItemForm, TickForm
 from app.domain.errors import Rejected
 from app.web.access import Scope, database
-from app.web.rendering import fragment, is_htmx, page
+from app.web.rendering import done, fragment, is_htmx, page
 
 router = APIRouter(prefix="/d/{deployment_id}/checklists")
 
 View = Annotated[Scope, Depends(may("checklists.view"))]
+Own = Annotated[Scope, Depends(may("checklists.own"))]
 Show = Literal["all", "mine"]
 
 
@@ -48,6 +49,30 @@ async def _page(
 async def progress(request: Request, scope: View) -> Response:
     view = await database(request).read(lambda s: queries.progress_view(s, scope))
     return fragment(request, scope, "checklists/_progress.html", progress=view)
+
+
+@router.get("/_personal")
+async def personal(request: Request, scope: Own) -> Response:
+    view = await database(request).read(lambda s: queries_personal.personal_view(s, scope))
+    return fragment(request, scope, "checklists/_personal.html", personal=view)
+
+
+@router.post("/personal")
+async def tick_own(request: Request, scope: Own, form: Annotated[TickForm, Form()]) -> Response:
+    await database(request).run(lambda s: commands_own.tick_own(s, scope, form))
+    return await personal(request, scope) if is_htmx(request) else done(request, f"/d/{scope.id}/checklists")
+
+
+@router.get("/_duties")
+async def duties(request: Request, scope: View) -> Response:
+    view = await database(request).read(lambda s: queries_duties.duties_view(s, scope))
+    return fragment(request, scope, "checklists/_duties.html", duties=view)
+
+
+@router.post("/duties")
+async def tick_duty(request: Request, scope: Own, form: Annotated[TickForm, Form()]) -> Response:
+    await database(request).run(lambda s: commands_own.tick_duty(s, scope, form))
+    return await duties(request, scope) if is_htmx(request) else done(request, f"/d/{scope.id}/checklists")
 
 
 @router.get("/{checklist}/_items")

@@ -1,4 +1,4 @@
-"""Reads of the home page's own panels: traffic, customers, team, the newest lines, duties, whom to reach."""
+"""Reads of the home page's own panels: traffic, customers, team, the newest lines, whom to reach."""
 
 from datetime import datetime, timedelta
 
@@ -11,11 +11,8 @@ from app.db.tables import Deployment, Operation, ProbeSummary, TargetState
 from app.domain.plan import Plan
 from app.eventlog.log import versions_of
 from app.overview.mission import FRESH, traffic_of
-from app.overview.queries_layout import Stage
 from app.overview.views import (
     CustomersPanel,
-    DutiesPanel,
-    DutyGroup,
     LatestPanel,
     ReachPanel,
     StripPanel,
@@ -33,7 +30,6 @@ NEWEST = 8
 LATELY = timedelta(minutes=5)
 
 _TALK = ("slack", "zoom", "place", "email")
-_TITLES = {Stage.BEFORE: "Before the deployment", Stage.DURING: "During", Stage.AFTER: "After"}
 
 
 async def own_checklist(session: AsyncSession, scope: Scope) -> ChecklistView | None:
@@ -179,21 +175,7 @@ async def latest(session: AsyncSession, scope: Scope) -> LatestPanel:
     return LatestPanel(f"/d/{scope.id}/home/_latest", lines, scope.plan.timezone, versions)
 
 
-# ── duties, whom to reach ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def duties(scope: Scope, stage: Stage | None) -> DutiesPanel | None:
-    """The duties of the first seat; those of the present time come first. None: the plan has none for this time."""
-    if not scope.seats:
-        return None
-    position = scope.plan.position(scope.seats[0].position)
-    by_stage = {
-        Stage.BEFORE: position.duties.before,
-        Stage.DURING: position.duties.during,
-        Stage.AFTER: position.duties.after,
-    }
-    groups = [DutyGroup(s.value, _TITLES[s], lines, s is stage) for s, lines in by_stage.items() if lines]
-    return DutiesPanel(position.title, position.mission, tuple(groups), scope.plan.rules, scope.plan.avoid)
+# ── whom to reach ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def reach(plan: Plan) -> ReachPanel:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from app.checklists.views import ChecklistView, ProgressView
+from app.checklists.views import ChecklistView, DutiesView, PersonalView, ProgressView
 from app.domain.deployments import State
 from app.domain.operations import Kind
 from app.domain.operations import State as Progress
@@ -220,25 +220,6 @@ class LatestPanel:
 
 
 @dataclass(frozen=True, slots=True)
-class DutyGroup:
-    """Duties of one time of the day; `is_now` marks the present one."""
-
-    key: str
-    title: str
-    lines: tuple[str, ...]
-    is_now: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DutiesPanel:
-    title: str
-    mission: str
-    groups: tuple[DutyGroup, ...]
-    rules: tuple[str, ...]
-    avoid: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ReachPanel:
     """Who to call and where to talk and look, from the plan."""
 
@@ -269,7 +250,8 @@ class HomeView:
     reports: ReportsPanel | None = None
     team: TeamPanel | None = None
     latest: LatestPanel | None = None
-    duties: DutiesPanel | None = None
+    personal: PersonalView | None = None
+    duties: DutiesView | None = None
     reach: ReachPanel | None = None
 
 

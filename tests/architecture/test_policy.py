@@ -72,6 +72,7 @@ WHO: dict[str, set[str] | frozenset[str]] = {
     "signoffs.withdraw": SIGN_OFF,
     "checklists.view": EVERYBODY,
     "checklists.tick": NOTE - {"security_officer", "backend_1"},
+    "checklists.own": NOTE,
     "phases.view": EVERYBODY,
     "phases.start": PHASE_LEADS | LEAD,
     "phases.complete": PHASE_LEADS | LEAD,
