@@ -9,9 +9,10 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checklists.queries_duties import duties_progress, duties_view
+from app.checklists.queries_files import Files, files_of
 from app.checklists.queries_machine import facts_of, machine_item
 from app.checklists.queries_personal import has_personal, people_progress, personal_view
-from app.checklists.views import ChecklistsPage, ChecklistView, Facts, ItemView, Piece, ProgressView
+from app.checklists.views import ChecklistsPage, ChecklistView, Facts, FileView, ItemView, Piece, ProgressView
 from app.db.tables import ChecklistState, Deployment
 from app.domain.deployments import State
 from app.domain.plan import Checklist, ChecklistItem, Plan
@@ -113,7 +114,7 @@ def is_done(plan: Plan, checklist: Checklist, item: ChecklistItem, states: State
     return row is not None and row.state == "done"
 
 
-def _item_view(scope: Scope, item: ChecklistItem, row: ChecklistState | None) -> ItemView:
+def _item_view(scope: Scope, item: ChecklistItem, row: ChecklistState | None, files: tuple[FileView, ...]) -> ItemView:
     return ItemView(
         key=item.key,
         text=item.text,
@@ -127,6 +128,7 @@ def _item_view(scope: Scope, item: ChecklistItem, row: ChecklistState | None) ->
         who=row.who if row else "",
         at=row.at if row else None,
         version=row.version if row else 0,
+        files=files,
     )
 
 
@@ -155,6 +157,7 @@ def _list_view(
     states: States,
     facts: Facts,
     versions: Mapping[str, int],
+    files: Files,
     *,
     only_mine: bool,
 ) -> ChecklistView:
@@ -168,7 +171,7 @@ def _list_view(
         counts_for_gate=checklist.key == plan.production.checklist,
         is_open=is_open(deployment, plan, checklist),
         items=tuple(
-            _item_view(scope, item, states.get(state_key(plan, checklist, item)))
+            _item_view(scope, item, states.get(key := state_key(plan, checklist, item)), files.get(key, ()))
             for item in shown
             if item.check is None
         ),
@@ -195,7 +198,8 @@ async def one_list(session: AsyncSession, scope: Scope, key: str, *, only_mine: 
     if checklist is None:
         raise NotFound("This plan has no such checklist.")
     versions, deployment, states, facts = await _ground(session, scope)
-    return _list_view(scope, deployment, checklist, states, facts, versions, only_mine=only_mine)
+    files = await files_of(session, deployment)
+    return _list_view(scope, deployment, checklist, states, facts, versions, files, only_mine=only_mine)
 
 
 async def _ground(
@@ -211,8 +215,9 @@ async def _ground(
 
 async def whole_page(session: AsyncSession, scope: Scope, *, only_mine: bool) -> ChecklistsPage:
     versions, deployment, states, facts = await _ground(session, scope)
+    files = await files_of(session, deployment)
     lists = tuple(
-        _list_view(scope, deployment, checklist, states, facts, versions, only_mine=only_mine)
+        _list_view(scope, deployment, checklist, states, facts, versions, files, only_mine=only_mine)
         for checklist in in_order(scope.plan)
     )
     headline, text = _headline(scope, deployment, states, facts.now)

@@ -2,12 +2,22 @@
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
+from starlette.datastructures import UploadFile
 
 from app.accounts.policy import may
-from app.checklists import commands, commands_own, queries, queries_duties, queries_personal
+from app.checklists import (
+    commands,
+    commands_files,
+    commands_own,
+    queries,
+    queries_duties,
+    queries_files,
+    queries_personal,
+)
 from app.checklists.forms import ItemForm, TickForm
 from app.domain.errors import Rejected
 from app.web.access import Scope, database
@@ -91,6 +101,35 @@ async def _items(
 ) -> Response:
     view = await database(request).read(lambda s: queries.one_list(s, scope, checklist, only_mine=show == "mine"))
     return fragment(request, scope, "checklists/_items.html", checklist=view, trouble=trouble, status=status)
+
+
+@router.get("/files/{file_id}")
+async def evidence_file(request: Request, scope: View, file_id: int) -> Response:
+    """Always saved, never shown: whatever is in it gets no chance to act as a page of ours."""
+    row = await database(request).read(lambda s: queries_files.one_file(s, scope, file_id))
+    headers = {
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(row.name, safe='')}",
+        "content-security-policy": "sandbox; default-src 'none'",
+        "x-content-type-options": "nosniff",
+    }
+    return Response(row.content, media_type=row.kind, headers=headers)
+
+
+@router.post("/{checklist}/{item}/files")
+async def add_file(
+    request: Request,
+    scope: Annotated[Scope, Depends(may("checklists.tick"))],
+    checklist: str,
+    item: str,
+    show: Show = "all",
+) -> Response:
+    async with request.form(max_files=1, max_fields=20) as form:
+        sent = form.get("file")
+        name, content = (sent.filename or "", await sent.read()) if isinstance(sent, UploadFile) else ("", b"")
+    await database(request).run(lambda s: commands_files.add_file(s, scope, checklist, item, name, content))
+    if is_htmx(request):
+        return await _items(request, scope, checklist, show)
+    return done(request, f"/d/{scope.id}/checklists?show={show}")
 
 
 @router.post("/{checklist}/{item}")

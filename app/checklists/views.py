@@ -26,6 +26,18 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class FileView:
+    """A file of an item's evidence. `kib`: its size; `mark`: the first digits of its SHA-256."""
+
+    url: str
+    name: str
+    kib: float
+    mark: str
+    who: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ItemView:
     """`state`: open, done, failed (by a person); machine, unmet, unknown (by machine).
 
@@ -44,6 +56,7 @@ class ItemView:
     who: str = ""
     at: datetime | None = None
     version: int = 0
+    files: tuple[FileView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
