@@ -62,6 +62,7 @@ FEATURES = (
     "triggers",
     "decisions",
     "incidents",
+    "freeze",
     "timeline",
     "plans",
     "range",

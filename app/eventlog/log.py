@@ -34,6 +34,7 @@ Topic = Literal[
     "decisions",
     "incidents",
     "reports",
+    "freeze",
 ]
 Severity = Literal["normal", "warn", "crit"]
 

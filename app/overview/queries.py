@@ -32,6 +32,7 @@ from app.overview.queries_now import now_for
 from app.overview.queries_now_words import own_line
 from app.overview.views import AskedNow, Goal, HomeView, Move, NowFacts, NowPanel, OperationNow, TriggerNow
 from app.phases.queries_waiting import waiting_for
+from app.roster.queries_hand import hand_view
 from app.signoffs.queries_board import Ground, gate_view, ground_of, votes_view
 from app.triggers.queries import alarms
 from app.triggers.queries_words import cause_of
@@ -175,6 +176,7 @@ async def home(session: AsyncSession, scope: Scope) -> HomeView:
         reports=await reports_panel(session, scope) if "reports" in shown else None,
         team=await panels.team(session, scope, ground.now) if "team" in shown else None,
         latest=await panels.latest(session, scope) if "timeline" in shown else None,
+        hand=await hand_view(session, scope) if "hand" in shown else None,
         personal=await personal_view(session, scope) if "personal" in shown else None,
         duties=await duties_view(session, scope) if "duties" in shown else None,
         reach=panels.reach(scope.plan) if "reach" in shown else None,

@@ -52,6 +52,8 @@ def layout_of(scope: Scope, state: State, *, has_question: bool) -> Layout:
         rest.append("personal")
     if any(scope.plan.position(seat.position).duties != NO_DUTIES for seat in scope.seats):
         rest.append("duties")
+    if scope.seats:
+        rest.append("hand")
     rest.append("reach")
     return Layout(_by_state(main, state), tuple(lead), tuple(rest), scope.plan.production.checklist or "")
 

@@ -20,6 +20,7 @@ from app.overview.views import (
     TrafficPanel,
 )
 from app.roster.queries import seat_rows
+from app.roster.queries_hand import hand_now
 from app.timeline.queries import newest
 from app.traffic.queries import latest_operation, operation_view
 from app.traffic.queries_page import ground_of, live_view
@@ -166,7 +167,20 @@ async def team(session: AsyncSession, scope: Scope, now: datetime) -> TeamPanel:
     """Every seat of the roster in the plan's order, its holder, and when that one was last seen."""
     versions = await versions_of(session, scope.id)
     rows = await seat_rows(session, scope, now)
-    return TeamPanel(f"/d/{scope.id}/home/_team", f"/d/{scope.id}/roster", rows, now, versions)
+    hand = await hand_now(session, scope.id, scope.plan)
+    is_expected = any(row.is_you and row.arrived_at is None for row in rows) and (
+        scope.may("note") or scope.may("check")
+    )
+    return TeamPanel(
+        url=f"/d/{scope.id}/home/_team",
+        roster_url=f"/d/{scope.id}/roster",
+        rows=rows,
+        now=now,
+        versions=versions,
+        hand_id=hand.person_id,
+        arrive_url=f"/d/{scope.id}/roster/arrive" if is_expected else "",
+        zone=scope.plan.timezone,
+    )
 
 
 async def latest(session: AsyncSession, scope: Scope) -> LatestPanel:

@@ -15,7 +15,7 @@ from app.domain.signoffs import Gate
 from app.incidents.views import ReportsPanel
 from app.metrics.views import MetricsPanel
 from app.phases.queries_waiting import Waiting
-from app.roster.views import SeatRow
+from app.roster.views import HandView, SeatRow
 from app.signoffs.views import GateView, VotesView
 from app.timeline.views import Line
 from app.traffic.views import CriteriaView, StripView
@@ -203,6 +203,11 @@ class TeamPanel:
     rows: tuple[SeatRow, ...]
     now: datetime
     versions: Mapping[str, int]
+    hand_id: int | None = None
+    """Whose hand is on the rollback."""
+    arrive_url: str = ""
+    """Where this person says "I am here"; empty once it was said, or without a seat."""
+    zone: str = "UTC"
 
     @property
     def here(self) -> int:
@@ -250,6 +255,7 @@ class HomeView:
     reports: ReportsPanel | None = None
     team: TeamPanel | None = None
     latest: LatestPanel | None = None
+    hand: HandView | None = None
     personal: PersonalView | None = None
     duties: DutiesView | None = None
     reach: ReachPanel | None = None

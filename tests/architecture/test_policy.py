@@ -59,6 +59,8 @@ WHO: dict[str, set[str] | frozenset[str]] = {
     "deployments.create": {"admin"},
     "roster.view": EVERYBODY,
     "roster.change": LEAD | {"admin"},
+    "roster.hand": SWITCH | LEAD,
+    "roster.arrive": NOTE,
     "deployments.proceed": LEAD,
     "deployments.arm": SWITCH,
     "deployments.hold": LEAD,
@@ -101,6 +103,10 @@ WHO: dict[str, set[str] | frozenset[str]] = {
     "incidents.decide": {"project_manager", "devops_lead"},
     "incidents.report": {"support"},
     "incidents.settle": NOTE,
+    "freeze.view": EVERYBODY,
+    "freeze.change": {"project_manager", "devops_lead"},
+    "freeze.ask": SWITCH | {"backend_lead", "backend_1"},
+    "freeze.answer": {"security_officer"},
     "timeline.view": EVERYBODY,
     "timeline.note": NOTE,
     "plans.view": EVERYBODY,
@@ -133,7 +139,7 @@ class Door:
         values |= {"trigger": plan.triggers[0].key, "hook": "pager", "digest": plan_hash(plan)}
         phase, step = own_work(plan, who, self.action.name)
         values |= {"phase": phase.key, "step": step.key}
-        values |= {"minute": 5, "incident_id": 1, "number": 0, "report_id": 1}
+        values |= {"minute": 5, "incident_id": 1, "number": 0, "report_id": 1, "file_id": 1, "patch_id": 1}
         return self.path.format(deployment_id=web.deployment.id, person_id=1, token_id=1, **values)
 
 
