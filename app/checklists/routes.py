@@ -62,7 +62,7 @@ async def progress(request: Request, scope: View) -> Response:
 
 
 @router.get("/_personal")
-async def personal(request: Request, scope: Own) -> Response:
+async def personal(request: Request, scope: View) -> Response:
     view = await database(request).read(lambda s: queries_personal.personal_view(s, scope))
     return fragment(request, scope, "checklists/_personal.html", personal=view)
 
