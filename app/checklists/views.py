@@ -198,6 +198,11 @@ class PersonalView:
     versions: Mapping[str, int]
 
     @property
+    def first_open(self) -> str:
+        """The key of the first list with a line still to tick; empty when all are ticked."""
+        return next((each.key for each in self.lists if any(line.state == "open" for line in each.lines)), "")
+
+    @property
     def done(self) -> int:
         return sum(each.done for each in self.lists)
 

@@ -53,6 +53,7 @@ async def test_everybody_ticks_their_own(database: Database, deployment: Deploym
     mine = await database.read(lambda s: personal_view(s, support))
     theirs = await database.read(lambda s: personal_view(s, officer))
     assert [(each.key, len(each.lines)) for each in mine.lists] == [("readiness", 8), ("before_you_start", 16)]
+    assert mine.first_open == "readiness"
     assert [line.key for each in mine.lists for line in each.lines if line.state == "done"] == ["readiness.phone"]
     assert theirs.done == mine.done - 1
     await own(database, support, undo="readiness.phone")
