@@ -63,6 +63,7 @@ FEATURES = (
     "triggers",
     "decisions",
     "incidents",
+    "freeze",
     "timeline",
     "plans",
     "range",

@@ -23,6 +23,7 @@ from app import reactions
 from app.canary.tasks import Kept
 from app.canary.tasks import Watched as CanaryWatched
 from app.canary.tasks import keep_all as keep_canaries
+from app.checklists.tasks import look_at_dashboards
 from app.config import Settings, from_env
 from app.db.engine import Database, make_engine
 from app.db.tables import Deployment, WorkerLease
@@ -39,6 +40,7 @@ from app.logs import configure_logs
 from app.metrics.tasks import collect
 from app.phases.tasks import keep_phases
 from app.ports.probe import Prober
+from app.providers.bounded_fetch import BoundedFetcher
 from app.providers.capsule_file import capsule_key
 from app.providers.clock import SystemClock
 from app.rehearsal.fault_point import FaultPoint
@@ -59,6 +61,7 @@ GATES_EVERY_S = 1.0
 READY_EVERY_S = 5.0
 CAPSULES_EVERY_S = 1.0
 CLOCKS_EVERY_S = 1.0
+DASHBOARDS_EVERY_S = 10.0
 ROLLBACKS_AT_ONCE = 4
 JOBS_AT_ONCE = 8
 
@@ -117,6 +120,7 @@ class Worker:
             asyncio.create_task(self._duty("watch", self._watch_all), name="duty.watch"),
             asyncio.create_task(self._duty("triggers", self._guard_all), name="duty.triggers"),
             asyncio.create_task(self._duty("canary", self._keep_canaries), name="duty.canary"),
+            asyncio.create_task(self._duty("dashboards", self._look_at_dashboards), name="duty.dashboards"),
             asyncio.create_task(self._duty("decisions", self._keep_clocks), name="duty.decisions"),
             asyncio.create_task(stop.wait(), name="stop"),
         ]
@@ -214,6 +218,10 @@ class Worker:
             await keep_incident_clocks(self.database)
 
         await self._repeat(CLOCKS_EVERY_S, keep)
+
+    async def _look_at_dashboards(self) -> None:
+        """Whether the plan's dashboards answer, for the checklists that ask a machine."""
+        await self._repeat(DASHBOARDS_EVERY_S, lambda: look_at_dashboards(self.database, BoundedFetcher()))
 
     async def _keep_ready(self) -> None:
         """Every worker holds plan and connections of every target, so that an operation finds nothing to set up."""

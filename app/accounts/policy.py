@@ -29,6 +29,9 @@ _TABLE = (
     Action("roster.view", ("observe",)),
     # Who leads the day replaces somebody who is ill without waiting for an administrator; nobody seats themselves.
     Action("roster.change", ("administer", "proceed"), step_up=True),
+    # A word about who presses first; it gives nobody a right. The command asks who has the hand, or is offered it.
+    Action("roster.hand", ("rollback",)),
+    Action("roster.arrive", ("note", "check")),
     Action("deployments.proceed", ("proceed",), step_up=True),
     Action("deployments.arm", ("arm",), step_up=True),
     Action("deployments.hold", ("hold",)),
@@ -42,6 +45,8 @@ _TABLE = (
     Action("signoffs.withdraw", ("sign_off",)),
     Action("checklists.view", ("observe",)),
     Action("checklists.tick", ("check",)),
+    # Everybody who works on the day: their own readiness, and their position's duties.
+    Action("checklists.own", ("note", "check")),
     Action("phases.view", ("observe",), token="read"),
     # Whoever leads a phase runs it; the command asks for `lead:<phase>`, so that nobody runs another's.
     Action("phases.start", ("lead", "proceed")),
@@ -80,6 +85,10 @@ _TABLE = (
     Action("incidents.decide", ("decide", "proceed")),
     Action("incidents.report", ("communicate",)),
     Action("incidents.settle", ("note",)),
+    Action("freeze.view", ("observe",)),
+    Action("freeze.change", ("proceed", "decide")),
+    Action("freeze.ask", ("ask_patch",)),
+    Action("freeze.answer", ("approve_patch",)),
     Action("timeline.view", ("observe",), token="read"),
     Action("timeline.note", ("note",)),
     Action("plans.view", ("observe",)),

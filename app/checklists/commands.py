@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checklists.forms import ItemForm
-from app.checklists.queries import is_open, may_tick, state_key
+from app.checklists.queries import in_order, is_open, may_tick, state_key
 from app.db.tables import ChecklistState, Deployment
 from app.deployments.commands import database_now, lock
 from app.domain.deployments import WORDS, State
@@ -24,7 +24,7 @@ _KINDS = {"done": "checklists.item.done", "open": "checklists.item.reopened", "f
 
 async def record_item(session: AsyncSession, scope: Scope, checklist_key: str, item_key: str, form: ItemForm) -> None:
     """Change one item. Sent twice it changes once. Raises NotFound, Forbidden for another position's item, Rejected."""
-    checklist, item = _find(scope.plan, checklist_key, item_key)
+    checklist, item = find_item(scope.plan, checklist_key, item_key)
     if item.check is not None:
         raise Rejected("This item is checked by machine; nobody ticks it.", code="machine")
     if not may_tick(scope, item):
@@ -58,8 +58,9 @@ async def record_item(session: AsyncSession, scope: Scope, checklist_key: str, i
     await note_outdated(session, deployment, scope.plan, scope.plan_hash, before, scope.actor)
 
 
-def _find(plan: Plan, checklist_key: str, item_key: str) -> tuple[Checklist, ChecklistItem]:
-    for checklist in plan.checklists:
+def find_item(plan: Plan, checklist_key: str, item_key: str) -> tuple[Checklist, ChecklistItem]:
+    """A shared checklist and its item. Raises NotFound."""
+    for checklist in in_order(plan):
         for item in checklist.items:
             if (checklist.key, item.key) == (checklist_key, item_key):
                 return checklist, item

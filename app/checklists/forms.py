@@ -7,6 +7,13 @@ from pydantic import Field
 from app.web.form import PageForm
 
 
+class TickForm(PageForm):
+    """One press on a line of one's own: `done` or `undo` names it ("readiness.phone", "devops_lead.during-2")."""
+
+    done: Annotated[str, Field(max_length=120)] = ""
+    undo: Annotated[str, Field(max_length=120)] = ""
+
+
 class ItemForm(PageForm):
     """`text` is the evidence of a confirmed item, else the reason. `version` is the one the page showed. The text's
     length is the command's to judge, so that its sentence stands at the field."""

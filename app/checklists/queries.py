@@ -8,8 +8,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.checklists.queries_duties import duties_progress, duties_view
+from app.checklists.queries_files import Files, files_of
 from app.checklists.queries_machine import facts_of, machine_item
-from app.checklists.views import ChecklistsPage, ChecklistView, DutiesView, Facts, ItemView, Piece, ProgressView
+from app.checklists.queries_personal import has_personal, people_progress, personal_view
+from app.checklists.views import ChecklistsPage, ChecklistView, Facts, FileView, ItemView, Piece, ProgressView
 from app.db.tables import ChecklistState, Deployment
 from app.domain.deployments import State
 from app.domain.plan import Checklist, ChecklistItem, Plan
@@ -111,7 +114,7 @@ def is_done(plan: Plan, checklist: Checklist, item: ChecklistItem, states: State
     return row is not None and row.state == "done"
 
 
-def _item_view(scope: Scope, item: ChecklistItem, row: ChecklistState | None) -> ItemView:
+def _item_view(scope: Scope, item: ChecklistItem, row: ChecklistState | None, files: tuple[FileView, ...]) -> ItemView:
     return ItemView(
         key=item.key,
         text=item.text,
@@ -125,6 +128,7 @@ def _item_view(scope: Scope, item: ChecklistItem, row: ChecklistState | None) ->
         who=row.who if row else "",
         at=row.at if row else None,
         version=row.version if row else 0,
+        files=files,
     )
 
 
@@ -153,6 +157,7 @@ def _list_view(
     states: States,
     facts: Facts,
     versions: Mapping[str, int],
+    files: Files,
     *,
     only_mine: bool,
 ) -> ChecklistView:
@@ -166,7 +171,7 @@ def _list_view(
         counts_for_gate=checklist.key == plan.production.checklist,
         is_open=is_open(deployment, plan, checklist),
         items=tuple(
-            _item_view(scope, item, states.get(state_key(plan, checklist, item)))
+            _item_view(scope, item, states.get(key := state_key(plan, checklist, item)), files.get(key, ()))
             for item in shown
             if item.check is None
         ),
@@ -182,17 +187,19 @@ def _list_view(
 
 
 def in_order(plan: Plan) -> tuple[Checklist, ...]:
-    """The production checklist first, then the others as the plan has them."""
-    return tuple(sorted(plan.checklists, key=lambda checklist: checklist.key != plan.production.checklist))
+    """The shared checklists: that of production first, then the others as the plan has them."""
+    shared = [checklist for checklist in plan.checklists if checklist.kind == "shared"]
+    return tuple(sorted(shared, key=lambda checklist: checklist.key != plan.production.checklist))
 
 
 async def one_list(session: AsyncSession, scope: Scope, key: str, *, only_mine: bool) -> ChecklistView:
     """Raises NotFound for a checklist the plan does not have."""
-    checklist = next((checklist for checklist in scope.plan.checklists if checklist.key == key), None)
+    checklist = next((checklist for checklist in in_order(scope.plan) if checklist.key == key), None)
     if checklist is None:
         raise NotFound("This plan has no such checklist.")
     versions, deployment, states, facts = await _ground(session, scope)
-    return _list_view(scope, deployment, checklist, states, facts, versions, only_mine=only_mine)
+    files = await files_of(session, deployment)
+    return _list_view(scope, deployment, checklist, states, facts, versions, files, only_mine=only_mine)
 
 
 async def _ground(
@@ -208,8 +215,9 @@ async def _ground(
 
 async def whole_page(session: AsyncSession, scope: Scope, *, only_mine: bool) -> ChecklistsPage:
     versions, deployment, states, facts = await _ground(session, scope)
+    files = await files_of(session, deployment)
     lists = tuple(
-        _list_view(scope, deployment, checklist, states, facts, versions, only_mine=only_mine)
+        _list_view(scope, deployment, checklist, states, facts, versions, files, only_mine=only_mine)
         for checklist in in_order(scope.plan)
     )
     headline, text = _headline(scope, deployment, states, facts.now)
@@ -220,29 +228,37 @@ async def whole_page(session: AsyncSession, scope: Scope, *, only_mine: bool) ->
         text=text,
         only_mine=only_mine,
         lists=lists,
-        progress=_progress_view(scope, states, facts, versions),
-        duties=_duties(scope),
+        progress=await _progress_view(session, scope, deployment, states, facts, versions),
+        duties=await duties_view(session, scope) if scope.seats else None,
+        personal=await personal_view(session, scope) if has_personal(scope) else None,
     )
 
 
 async def progress_view(session: AsyncSession, scope: Scope) -> ProgressView:
-    versions, _deployment, states, facts = await _ground(session, scope)
-    return _progress_view(scope, states, facts, versions)
+    versions, deployment, states, facts = await _ground(session, scope)
+    return await _progress_view(session, scope, deployment, states, facts, versions)
 
 
-def _progress_view(scope: Scope, states: States, facts: Facts, versions: Mapping[str, int]) -> ProgressView:
+async def _progress_view(
+    session: AsyncSession,
+    scope: Scope,
+    deployment: Deployment,
+    states: States,
+    facts: Facts,
+    versions: Mapping[str, int],
+) -> ProgressView:
     checklist = production_checklist(scope.plan)
-    rows = progress(scope.plan, checklist, states, facts) if checklist else ()
-    title = in_sentence(checklist.title) if checklist else ""
-    return ProgressView(f"/d/{scope.id}/checklists/_progress", title, rows, versions)
-
-
-def _duties(scope: Scope) -> DutiesView | None:
-    if not scope.seats:
-        return None
-    position = scope.plan.position(scope.seats[0].position)
-    duties = position.duties
-    return DutiesView(position.title, duties.before, duties.during, duties.after, scope.plan.rules, scope.plan.avoid)
+    duties = await duties_progress(session, deployment, scope.plan, facts.now)
+    return ProgressView(
+        url=f"/d/{scope.id}/checklists/_progress",
+        title=in_sentence(checklist.title) if checklist else "",
+        rows=progress(scope.plan, checklist, states, facts) if checklist else (),
+        versions=versions,
+        duties_title=duties.title,
+        duties=duties.rows,
+        people=await people_progress(session, deployment, scope.plan),
+        late=duties.late,
+    )
 
 
 def _headline(scope: Scope, deployment: Deployment, states: States, now: datetime) -> tuple[str, str]:

@@ -1,12 +1,13 @@
 """What machines know about checklist items: facts that the workers left in the database, and the answers from them."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checklists.views import Facts, Finding, SideFact, TeamFact
-from app.db.tables import Deployment, Person, RosterSeat, TargetState, WebSession
+from app.db.tables import ChannelCheck, Deployment, Person, RosterSeat, TargetState, WebSession
 from app.domain.metrics import Verdict
 from app.domain.plan import Plan
 from app.metrics.queries import latest
@@ -16,6 +17,9 @@ HEALTH_LIMIT = timedelta(seconds=15)
 
 SEEN_LIMIT = timedelta(minutes=10)
 """Who has not asked for any page for this long is not counted as present."""
+
+LOOKED_LIMIT = timedelta(minutes=5)
+"""What a worker found at a dashboard's address longer ago proves nothing."""
 
 NO_FACT = SideFact(None, "", None)
 
@@ -51,7 +55,33 @@ async def facts_of(session: AsyncSession, deployment: Deployment, plan: Plan, no
         read_at=max(moments, default=None),
         team=await team_of(session, deployment, plan, now),
         now=now,
+        found=await _asked_for(session, deployment, plan, now),
     )
+
+
+async def _asked_for(session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime) -> dict[str, Finding]:
+    """Answers to the checks that this plan asks for and that need a look of their own."""
+    asked = {item.check for checklist in plan.checklists for item in checklist.items}
+    found: dict[str, Finding] = {}
+    if "escalation_known" in asked:
+        found["escalation_known"] = escalation_known(plan)
+    if "contacts_known" in asked:
+        found["contacts_known"] = contacts_known(await _phones(session, deployment.id))
+    if "dashboards_reachable" in asked:
+        rows = await session.scalars(select(ChannelCheck).where(ChannelCheck.deployment_id == deployment.id))
+        found["dashboards_reachable"] = dashboards_reachable(plan, {row.channel: row for row in rows}, now)
+    return found
+
+
+async def _phones(session: AsyncSession, deployment_id: int) -> dict[str, bool]:
+    """Everybody on the roster by name, and whether a telephone number is known."""
+    rows = await session.execute(
+        select(Person.name, Person.phone)
+        .join(RosterSeat, RosterSeat.person_id == Person.id)
+        .where(RosterSeat.deployment_id == deployment_id)
+        .order_by(RosterSeat.id)
+    )
+    return {name: bool(phone) for name, phone in rows}
 
 
 def machine_item(check: str, facts: Facts) -> Finding:
@@ -65,6 +95,8 @@ def machine_item(check: str, facts: Facts) -> Finding:
             return _monitoring(facts)
         case "team_present":
             return _team(facts.team)
+        case _ if check in facts.found:
+            return facts.found[check]
         case _:
             return Finding("unknown", "no machine knows this check")
 
@@ -95,3 +127,48 @@ def _team(team: TeamFact) -> Finding:
         return Finding("yes", f"{team.expected} of {team.expected} present")
     more = f" and {len(team.absent) - 4} more" if len(team.absent) > 4 else ""
     return Finding("no", f"{team.present} of {team.expected} present; not seen: {', '.join(team.absent[:4])}{more}")
+
+
+def escalation_known(plan: Plan) -> Finding:
+    """Whether every contact of the plan can be called."""
+    if not plan.contacts:
+        return Finding("no", "the plan names nobody to escalate to")
+    silent = [contact.title for contact in plan.contacts if not contact.phone]
+    if silent:
+        return Finding("no", f"no number in the plan: {_some(silent)}")
+    return Finding("yes", ", ".join(f"{contact.title} {contact.phone}" for contact in plan.contacts))
+
+
+def contacts_known(phones: Mapping[str, bool]) -> Finding:
+    if not phones:
+        return Finding("unknown", "nobody is on the roster")
+    missing = [name for name, is_known in phones.items() if not is_known]
+    known = f"{len(phones) - len(missing)} of {len(phones)} numbers known"
+    return Finding("no", f"{known}; missing: {_some(missing)}") if missing else Finding("yes", known)
+
+
+def dashboards_reachable(plan: Plan, checks: Mapping[str, ChannelCheck], now: datetime) -> Finding:
+    """What a worker found at the addresses of the plan's dashboards; without an address there is nothing to look at."""
+    dashboards = [channel for channel in plan.channels if channel.kind == "dashboard"]
+    linked = [channel for channel in dashboards if channel.address.startswith("https://")]
+    if not linked:
+        words = f"none of {len(dashboards)} dashboards has an address" if dashboards else "the plan names no dashboard"
+        return Finding("no", words)
+    found = {channel.key: row for channel in linked if (row := checks.get(channel.key)) is not None}
+    if len(found) < len(linked) or any(now - row.at > LOOKED_LIMIT for row in found.values()):
+        return Finding("unknown", "not looked at lately", min((row.at for row in found.values()), default=None))
+    at = min(row.at for row in found.values())
+    silent = [
+        f"{channel.title} ({found[channel.key].found})" for channel in linked if found[channel.key].state != "yes"
+    ]
+    without = len(dashboards) - len(linked)
+    also = f"; {without} without an address" if without else ""
+    reached = f"{len(linked) - len(silent)} of {len(dashboards)} answer"
+    if silent:
+        return Finding("no", f"{reached}; silent: {_some(silent)}{also}", at)
+    return Finding("no" if without else "yes", reached + also, at)
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

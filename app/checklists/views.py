@@ -1,7 +1,7 @@
 """What the checklists page shows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -26,6 +26,18 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class FileView:
+    """A file of an item's evidence. `kib`: its size; `mark`: the first digits of its SHA-256."""
+
+    url: str
+    name: str
+    kib: float
+    mark: str
+    who: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ItemView:
     """`state`: open, done, failed (by a person); machine, unmet, unknown (by machine).
 
@@ -44,6 +56,7 @@ class ItemView:
     who: str = ""
     at: datetime | None = None
     version: int = 0
+    files: tuple[FileView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +84,131 @@ class ChecklistView:
         return "?show=mine" if self.only_mine else ""
 
 
+Rows = tuple[tuple[str, int, int], ...]
+"""(title, done, total)."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProgressView:
-    """How far each position is: rows of (title, done, total) over the production checklist."""
+    """How far each position is over the production checklist and over its duties of this time of the day, and each
+    person over what they tick for themselves. `late`: repeated duties that are due again, in words."""
 
     url: str
     title: str
-    rows: tuple[tuple[str, int, int], ...]
+    rows: Rows
     versions: Mapping[str, int]
+    duties_title: str = ""
+    duties: Rows = ()
+    people: Rows = ()
+    late: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DutyLine:
+    """A duty to tick. `key` is "devops_lead.during-2"; `times`, `at` and `who`: how often it was done, and the last
+    time. `every` says in words when a repeated one is due again, empty otherwise."""
+
+    key: str
+    text: str
+    times: int
+    who: str
+    at: datetime | None
+    every: str
+    is_late: bool
+
+    @property
+    def is_done(self) -> bool:
+        return self.times > 0 and not self.every
+
+
+@dataclass(frozen=True, slots=True)
+class DutyGroup:
+    """Duties of one time of the day; `is_now` marks the present one."""
+
+    key: str
+    title: str
+    lines: tuple[DutyLine, ...]
+    is_now: bool
+
+    @property
+    def done(self) -> int:
+        return sum(line.is_done for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionDuties:
+    key: str
+    title: str
+    mission: str
+    groups: tuple[DutyGroup, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DutiesView:
-    """The manual's duties of this person's position, and what holds for everybody."""
+    """The duties of this person's positions, to tick, and what holds for everybody."""
 
-    title: str
-    before: tuple[str, ...]
-    during: tuple[str, ...]
-    after: tuple[str, ...]
+    url: str
+    action: str
+    positions: tuple[PositionDuties, ...]
     rules: tuple[str, ...]
     avoid: tuple[str, ...]
+    can_tick: bool
+    zone: str
+    now: datetime
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalLine:
+    """`key` is "readiness.phone"; `state`: open, done, or a machine's machine, unmet, unknown with what it `found`."""
+
+    key: str
+    text: str
+    state: str
+    found: str = ""
+    at: datetime | None = None
+
+    @property
+    def is_machine(self) -> bool:
+        return self.state in ("machine", "unmet", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalList:
+    key: str
+    title: str
+    when: str
+    lines: tuple[PersonalLine, ...]
+
+    @property
+    def done(self) -> int:
+        return sum(line.state in ("done", "machine") for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalView:
+    """What this person ticks for themselves. `is_open`: it can still be changed."""
+
+    url: str
+    action: str
+    lists: tuple[PersonalList, ...]
+    is_open: bool
+    now: datetime
+    zone: str
+    versions: Mapping[str, int]
+
+    @property
+    def first_open(self) -> str:
+        """The key of the first list with a line still to tick; empty when all are ticked."""
+        return next((each.key for each in self.lists if any(line.state == "open" for line in each.lines)), "")
+
+    @property
+    def done(self) -> int:
+        return sum(each.done for each in self.lists)
+
+    @property
+    def total(self) -> int:
+        return sum(len(each.lines) for each in self.lists)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +221,7 @@ class ChecklistsPage:
     lists: tuple[ChecklistView, ...]
     progress: ProgressView
     duties: DutiesView | None
+    personal: PersonalView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,3 +256,5 @@ class Facts:
     read_at: datetime | None
     team: TeamFact
     now: datetime
+    found: Mapping[str, Finding] = field(default_factory=dict)
+    """Answers to the checks that only some plans ask for, by the check's name."""

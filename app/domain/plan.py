@@ -24,6 +24,7 @@ from app.domain.plan_parts import (
 )
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
+KeyOrNone = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$|^$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Capability = Literal[
     "proceed",
@@ -36,6 +37,8 @@ Capability = Literal[
     "communicate",
     "note",
     "raise_alert",
+    "ask_patch",
+    "approve_patch",
     "observe",
     "administer",
 ]
@@ -86,6 +89,14 @@ class TargetSpec(Node):
     """A worker's rollback capsule is good that long after it was last renewed."""
 
 
+class RepeatedDuty(Node):
+    """A duty that is due again and again while the deployment runs."""
+
+    text: Line
+    every_s: Annotated[float, Field(ge=30, le=86400)]
+    """Due again that long after it was last done."""
+
+
 class Duties(Node):
     before: tuple[Line, ...] = ()
     """Before the deployment."""
@@ -93,6 +104,8 @@ class Duties(Node):
     """While it runs."""
     after: tuple[Line, ...] = ()
     """When it is over."""
+    repeated: tuple[RepeatedDuty, ...] = ()
+    """While it runs, again and again."""
 
 
 class Position(Node):
@@ -138,11 +151,22 @@ class SignoffGate(Node):
 class ChecklistItem(Node):
     key: Key
     text: Line
-    owner: Key
-    """The position that ticks it, or answers for the machine."""
+    owner: KeyOrNone = ""
+    """The position that ticks it, or answers for the machine; none in a personal checklist."""
     evidence: Literal["required", "optional"] = "optional"
     """Whether it can be ticked without saying what shows it."""
-    check: Literal["green_running", "blue_running", "monitoring_live", "team_present"] | None = None
+    check: (
+        Literal[
+            "green_running",
+            "blue_running",
+            "monitoring_live",
+            "team_present",
+            "escalation_known",
+            "contacts_known",
+            "dashboards_reachable",
+        ]
+        | None
+    ) = None
     """Named: the item is checked by machine and no person ticks it."""
 
 
@@ -151,6 +175,8 @@ class Checklist(Node):
     title: Line
     when: Line
     """In words: "1 hour before"."""
+    kind: Literal["shared", "personal"] = "shared"
+    """`shared`: one for all, each item ticked by its owner; `personal`: everybody on the roster ticks their own."""
     items: tuple[ChecklistItem, ...]
 
 

@@ -19,6 +19,7 @@ CHECKS: tuple[Callable[[Plan], Iterator[Finding]], ...] = (
     parts.trigger_fields,
     parts.one_rollback_script,
     parts.capabilities_covered,
+    parts.personal_checklists,
     parts.release_identity,
     phases.one_switch_phase,
     phases.switch_phases,

@@ -89,7 +89,7 @@ def references(plan: Plan) -> Iterator[Finding]:
 
 def _references(plan: Plan) -> Iterator[tuple[Path, Collection, str]]:
     for c, checklist in enumerate(plan.checklists):
-        for i, item in enumerate(checklist.items):
+        for i, item in enumerate(checklist.items if checklist.kind == "shared" else ()):
             yield ("checklists", c, "items", i, "owner"), "positions", item.owner
     for t, trigger in enumerate(plan.triggers):
         if trigger.metric:

@@ -101,7 +101,7 @@ def capabilities_covered(plan: Plan) -> Iterator[Finding]:
             yield from _needs_right(plan, point.position, "decide", ("phases", p, "decisions", d, "position"))
     for c, checklist in enumerate(plan.checklists):
         for i, item in enumerate(checklist.items):
-            if item.check is None:
+            if item.check is None and checklist.kind == "shared":
                 yield from _needs_right(plan, item.owner, "check", ("checklists", c, "items", i, "owner"))
     for t, trigger in enumerate(plan.triggers):
         for r, position in enumerate(trigger.raised_by):
@@ -114,6 +114,25 @@ def _needs_right(plan: Plan, key: str, capability: Capability, path: Path) -> It
             message = f"`{key}` is named here but lacks the capability `{capability}`."
             remedy = f"Add `{capability}` to the position, or name another."
             yield Finding(path, message, remedy, ("positions", i, "capabilities"))
+
+
+def personal_checklists(plan: Plan) -> Iterator[Finding]:
+    """An item of a personal checklist is everybody's; what phases wait for and votes are bound to is shared."""
+    personal = {checklist.key for checklist in plan.checklists if checklist.kind == "personal"}
+    for c, checklist in enumerate(plan.checklists):
+        for i, item in enumerate(checklist.items):
+            path: Path = ("checklists", c, "items", i)
+            if checklist.kind == "personal" and (item.owner or item.evidence == "required"):
+                field = "owner" if item.owner else "evidence"
+                message = f"A personal checklist takes no `{field}`: everybody ticks their own."
+                yield Finding((*path, field), message, "Remove it, or make the checklist `shared`.")
+            if checklist.kind == "shared" and not item.owner:
+                message = f"Nobody owns the item `{item.key}`."
+                yield Finding(path, message, "Add `owner:`, or make the checklist `personal`.", (*path, "owner"))
+    for p, phase in enumerate(plan.phases):
+        if phase.checklist in personal:
+            message = f"`{phase.checklist}` is personal; a phase waits for a shared checklist."
+            yield Finding(("phases", p, "checklist"), message, "Name a shared one.", ("checklists",))
 
 
 def release_identity(plan: Plan) -> Iterator[Finding]:

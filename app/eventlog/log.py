@@ -35,6 +35,7 @@ Topic = Literal[
     "incidents",
     "canary",
     "reports",
+    "freeze",
 ]
 Severity = Literal["normal", "warn", "crit"]
 

@@ -28,9 +28,11 @@ from app.domain.plan_people import whom_to_call
 from app.domain.readiness import Light
 from app.domain.triggers import Stage
 from app.eventlog.log import versions_of
+from app.freeze.queries import freeze_line
 from app.incidents.queries import banner_of as incident_banner
 from app.incidents.queries import open_incidents
 from app.metrics.queries import health_of
+from app.roster.queries_hand import hand_now
 from app.traffic.queries_break_glass import unacknowledged
 from app.traffic.queries_dns import split_words
 from app.traffic.queries_readiness import light_of
@@ -115,6 +117,8 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
         ),
         versions=versions,
         decision=decision,
+        hand=(await hand_now(session, deployment.id, scope.plan)).name,
+        freeze=await freeze_line(session, deployment.id, now),
     )
 
 

@@ -7,8 +7,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checklists import queries as checklists
+from app.checklists.queries_duties import duties_view
 from app.checklists.queries_machine import facts_of as machine_facts
 from app.checklists.queries_machine import machine_item
+from app.checklists.queries_personal import personal_view
 from app.checklists.views import Facts
 from app.db.tables import Operation
 from app.decisions.queries import open_decision
@@ -25,11 +27,12 @@ from app.metrics.queries import panel as metrics_panel
 from app.metrics.views import ReadingNow
 from app.overview import queries_panels as panels
 from app.overview.mission import newest_operation
-from app.overview.queries_layout import Layout, duty_time, layout_of
+from app.overview.queries_layout import Layout, layout_of
 from app.overview.queries_now import now_for
 from app.overview.queries_now_words import own_line
 from app.overview.views import AskedNow, Goal, HomeView, Move, NowFacts, NowPanel, OperationNow, TriggerNow
 from app.phases.queries_waiting import waiting_for
+from app.roster.queries_hand import hand_view
 from app.signoffs.queries_board import Ground, gate_view, ground_of, votes_view
 from app.triggers.queries import alarms
 from app.triggers.queries_words import cause_of
@@ -173,7 +176,9 @@ async def home(session: AsyncSession, scope: Scope) -> HomeView:
         reports=await reports_panel(session, scope) if "reports" in shown else None,
         team=await panels.team(session, scope, ground.now) if "team" in shown else None,
         latest=await panels.latest(session, scope) if "timeline" in shown else None,
-        duties=panels.duties(scope, duty_time(State(ground.deployment.state))) if "duties" in shown else None,
+        hand=await hand_view(session, scope) if "hand" in shown else None,
+        personal=await personal_view(session, scope) if "personal" in shown else None,
+        duties=await duties_view(session, scope) if "duties" in shown else None,
         reach=panels.reach(scope.plan) if "reach" in shown else None,
     )
 

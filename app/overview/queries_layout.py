@@ -1,29 +1,12 @@
 """Which panels a position's home shows, and in which order: plan data, arranged by the time of the day."""
 
 from dataclasses import dataclass
-from enum import Enum
 
+from app.checklists.queries_personal import has_personal
 from app.domain.deployments import State
+from app.domain.duties import Stage, stage_of
 from app.domain.plan import Duties, Panel
 from app.web.access import Scope
-
-
-class Stage(Enum):
-    """A duty's time of the day, as the plan has it."""
-
-    BEFORE = "before"
-    DURING = "during"
-    AFTER = "after"
-
-
-_STAGES = {
-    State.SWITCHING: Stage.DURING,
-    State.SWITCHED: Stage.DURING,
-    State.ROLLING_BACK: Stage.DURING,
-    State.ROLLED_BACK: Stage.AFTER,
-    State.COMPLETED: Stage.AFTER,
-    State.ABORTED: Stage.AFTER,
-}
 
 WITHOUT_SEAT: tuple[Panel, ...] = ("votes", "traffic", "metrics", "customers", "team", "timeline")
 """What an administrator without a seat sees."""
@@ -48,15 +31,6 @@ class Layout:
         return f"checklist-{self.checklist_key}" if panel == "checklist" else panel
 
 
-def stage_of(state: State) -> Stage:
-    return _STAGES.get(state, Stage.BEFORE)
-
-
-def duty_time(state: State) -> Stage | None:
-    """Whose duties are due now. The manual's "after" means after success: a rollback or an end without has none."""
-    return None if state in (State.ROLLED_BACK, State.ABORTED) else stage_of(state)
-
-
 def layout_of(scope: Scope, state: State, *, has_question: bool) -> Layout:
     """The panels of this person's positions, the first seat's first.
 
@@ -74,7 +48,11 @@ def layout_of(scope: Scope, state: State, *, has_question: bool) -> Layout:
     lead = [name for name in beside if name == "gate" and is_first]
     rest = [name for name in beside if name not in ("gate", *lead)]
     rest += [name for name in beside if name == "gate" and not is_first]
-    if any(scope.plan.position(seat.position).duties != NO_DUTIES for seat in scope.seats[:1]):
+    if scope.seats:
+        rest.append("hand")
+    if stage is Stage.BEFORE and has_personal(scope):
+        rest.append("personal")
+    if any(scope.plan.position(seat.position).duties != NO_DUTIES for seat in scope.seats):
         rest.append("duties")
     rest.append("reach")
     return Layout(_by_state(main, state), tuple(lead), tuple(rest), scope.plan.production.checklist or "")

@@ -5,12 +5,12 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from app.domain.deployments import WORDS, State
+from app.domain.duties import Stage, stage_of
 from app.domain.operations import Kind
 from app.domain.plan import Plan
 from app.domain.signoff_words import advice as gate_advice
 from app.domain.signoff_words import in_sentence, listed, number_word, tally
 from app.domain.signoffs import GateVerdict, VoteLine, VoteState
-from app.overview.queries_layout import Stage, stage_of
 from app.overview.views import NowFacts
 from app.phases.queries_waiting import Waiting
 from app.web.figures import age

@@ -1,4 +1,4 @@
-"""Reads of the home page's own panels: traffic, customers, team, the newest lines, duties, whom to reach."""
+"""Reads of the home page's own panels: traffic, customers, team, the newest lines, whom to reach."""
 
 from datetime import datetime, timedelta
 
@@ -11,11 +11,8 @@ from app.db.tables import Deployment, Operation, ProbeSummary, TargetState
 from app.domain.plan import Plan
 from app.eventlog.log import versions_of
 from app.overview.mission import FRESH, traffic_of
-from app.overview.queries_layout import Stage
 from app.overview.views import (
     CustomersPanel,
-    DutiesPanel,
-    DutyGroup,
     LatestPanel,
     ReachPanel,
     StripPanel,
@@ -23,6 +20,7 @@ from app.overview.views import (
     TrafficPanel,
 )
 from app.roster.queries import seat_rows
+from app.roster.queries_hand import hand_now
 from app.timeline.queries import newest
 from app.traffic.queries import latest_operation, operation_view
 from app.traffic.queries_page import ground_of, live_view
@@ -33,7 +31,6 @@ NEWEST = 8
 LATELY = timedelta(minutes=5)
 
 _TALK = ("slack", "zoom", "place", "email")
-_TITLES = {Stage.BEFORE: "Before the deployment", Stage.DURING: "During", Stage.AFTER: "After"}
 
 
 async def own_checklist(session: AsyncSession, scope: Scope) -> ChecklistView | None:
@@ -170,7 +167,20 @@ async def team(session: AsyncSession, scope: Scope, now: datetime) -> TeamPanel:
     """Every seat of the roster in the plan's order, its holder, and when that one was last seen."""
     versions = await versions_of(session, scope.id)
     rows = await seat_rows(session, scope, now)
-    return TeamPanel(f"/d/{scope.id}/home/_team", f"/d/{scope.id}/roster", rows, now, versions)
+    hand = await hand_now(session, scope.id, scope.plan)
+    is_expected = any(row.is_you and row.arrived_at is None for row in rows) and (
+        scope.may("note") or scope.may("check")
+    )
+    return TeamPanel(
+        url=f"/d/{scope.id}/home/_team",
+        roster_url=f"/d/{scope.id}/roster",
+        rows=rows,
+        now=now,
+        versions=versions,
+        hand_id=hand.person_id,
+        arrive_url=f"/d/{scope.id}/roster/arrive" if is_expected else "",
+        zone=scope.plan.timezone,
+    )
 
 
 async def latest(session: AsyncSession, scope: Scope) -> LatestPanel:
@@ -179,21 +189,7 @@ async def latest(session: AsyncSession, scope: Scope) -> LatestPanel:
     return LatestPanel(f"/d/{scope.id}/home/_latest", lines, scope.plan.timezone, versions)
 
 
-# ── duties, whom to reach ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def duties(scope: Scope, stage: Stage | None) -> DutiesPanel | None:
-    """The duties of the first seat; those of the present time come first. None: the plan has none for this time."""
-    if not scope.seats:
-        return None
-    position = scope.plan.position(scope.seats[0].position)
-    by_stage = {
-        Stage.BEFORE: position.duties.before,
-        Stage.DURING: position.duties.during,
-        Stage.AFTER: position.duties.after,
-    }
-    groups = [DutyGroup(s.value, _TITLES[s], lines, s is stage) for s, lines in by_stage.items() if lines]
-    return DutiesPanel(position.title, position.mission, tuple(groups), scope.plan.rules, scope.plan.avoid)
+# ── whom to reach ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def reach(plan: Plan) -> ReachPanel:

@@ -17,7 +17,7 @@ router = APIRouter()
 View = TypeVar("View")
 _NAMES = (
     *("votes", "gate", "checklist", "progress", "metrics", "strip"),
-    *("traffic", "customers", "reports", "team", "latest", "duties", "reach"),
+    *("traffic", "customers", "reports", "team", "latest", "hand", "personal", "duties", "reach"),
 )
 Watcher = Annotated[Scope, Depends(may("overview.home"))]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from app.checklists.views import ChecklistView, ProgressView
+from app.checklists.views import ChecklistView, DutiesView, PersonalView, ProgressView
 from app.domain.deployments import State
 from app.domain.operations import Kind
 from app.domain.operations import State as Progress
@@ -15,7 +15,7 @@ from app.domain.signoffs import Gate
 from app.incidents.views import ReportsPanel
 from app.metrics.views import MetricsPanel
 from app.phases.queries_waiting import Waiting
-from app.roster.views import SeatRow
+from app.roster.views import HandView, SeatRow
 from app.signoffs.views import GateView, VotesView
 from app.timeline.views import Line
 from app.traffic.views import CriteriaView, StripView
@@ -203,6 +203,11 @@ class TeamPanel:
     rows: tuple[SeatRow, ...]
     now: datetime
     versions: Mapping[str, int]
+    hand_id: int | None = None
+    """Whose hand is on the rollback."""
+    arrive_url: str = ""
+    """Where this person says "I am here"; empty once it was said, or without a seat."""
+    zone: str = "UTC"
 
     @property
     def here(self) -> int:
@@ -217,25 +222,6 @@ class LatestPanel:
     lines: tuple[Line, ...]
     zone: str
     versions: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class DutyGroup:
-    """Duties of one time of the day; `is_now` marks the present one."""
-
-    key: str
-    title: str
-    lines: tuple[str, ...]
-    is_now: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DutiesPanel:
-    title: str
-    mission: str
-    groups: tuple[DutyGroup, ...]
-    rules: tuple[str, ...]
-    avoid: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +255,9 @@ class HomeView:
     reports: ReportsPanel | None = None
     team: TeamPanel | None = None
     latest: LatestPanel | None = None
-    duties: DutiesPanel | None = None
+    hand: HandView | None = None
+    personal: PersonalView | None = None
+    duties: DutiesView | None = None
     reach: ReachPanel | None = None
 
 

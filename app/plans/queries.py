@@ -26,6 +26,8 @@ RIGHTS: Mapping[Capability, str] = {
     "communicate": "sends updates",
     "note": "writes notes",
     "raise_alert": "reports what a trigger counts as an alert",
+    "ask_patch": "asks for emergency patches",
+    "approve_patch": "approves emergency patches",
     "observe": "sees every page",
     "administer": "looks after people and rosters",
 }

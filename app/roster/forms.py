@@ -18,6 +18,12 @@ class SeatForm(PageForm):
     shown: Id = 0
 
 
+class OfferForm(PageForm):
+    """To whom the hand on the rollback is offered."""
+
+    person: Id = 0
+
+
 class TakeForm(SeatForm):
     """`person` 0: nobody was chosen."""
 

@@ -29,6 +29,7 @@ _PAGES |= {
     "home": "Home",
     "roster": "Roster",
     "phases": "Phases",
+    "freeze": "Freeze",
 }
 
 
@@ -78,6 +79,7 @@ def _seat_row(scope: Scope, seat: RosterSeat, person: Person, now: datetime) -> 
         is_here=seat.seen_at is not None and now - seat.seen_at <= HERE,
         seen_at=seat.seen_at,
         page=_PAGES.get(seat.seen_page, ""),
+        arrived_at=seat.arrived_at if seat.arrived_attempt == scope.deployment.attempt else None,
     )
 
 
@@ -117,6 +119,7 @@ async def roster_view(session: AsyncSession, scope: Scope) -> RosterView:
         leads=_leads(scope.plan),
         locked=locked,
         is_over=State(deployment.state) is State.ABORTED,
+        zone=scope.plan.timezone,
         now=now,
         versions=versions,
     )

@@ -9,15 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.policy import may
 from app.domain.errors import Rejected
-from app.roster import commands, queries
-from app.roster.forms import SeatForm, TakeForm
+from app.roster import commands, commands_hand, queries, queries_hand
+from app.roster.forms import OfferForm, SeatForm, TakeForm
 from app.roster.views import Trouble
 from app.web.access import Scope, database
-from app.web.rendering import fragment, is_htmx, page
+from app.web.rendering import done, fragment, is_htmx, page
 
 router = APIRouter(prefix="/d/{deployment_id}/roster")
 
 View = Annotated[Scope, Depends(may("roster.view"))]
+Hand = Annotated[Scope, Depends(may("roster.hand"))]
 Change = Annotated[Scope, Depends(may("roster.change"))]
 
 
@@ -29,6 +30,43 @@ async def roster(request: Request, scope: View) -> Response:
 @router.get("/_roster")
 async def roster_fragment(request: Request, scope: View) -> Response:
     return await _fragment(request, scope)
+
+
+@router.get("/_hand")
+async def hand_fragment(request: Request, scope: View) -> Response:
+    view = await database(request).read(lambda session: queries_hand.hand_view(session, scope))
+    return fragment(request, scope, "roster/_hand.html", hand=view)
+
+
+@router.post("/hand/offer")
+async def offer_hand(request: Request, scope: Hand, form: Annotated[OfferForm, Form()]) -> Response:
+    return await _hand(request, scope, lambda session: commands_hand.offer(session, scope, form))
+
+
+@router.post("/hand/accept")
+async def accept_hand(request: Request, scope: Hand) -> Response:
+    return await _hand(request, scope, lambda session: commands_hand.accept(session, scope))
+
+
+@router.post("/hand/decline")
+async def decline_hand(request: Request, scope: Hand) -> Response:
+    return await _hand(request, scope, lambda session: commands_hand.decline(session, scope))
+
+
+@router.post("/hand/withdraw")
+async def withdraw_hand(request: Request, scope: Hand) -> Response:
+    return await _hand(request, scope, lambda session: commands_hand.withdraw(session, scope))
+
+
+async def _hand(request: Request, scope: Scope, write: Callable[[AsyncSession], Awaitable[None]]) -> Response:
+    await database(request).run(write)
+    return await hand_fragment(request, scope) if is_htmx(request) else done(request, f"/d/{scope.id}/roster")
+
+
+@router.post("/arrive")
+async def arrive(request: Request, scope: Annotated[Scope, Depends(may("roster.arrive"))]) -> Response:
+    await database(request).run(lambda session: commands_hand.arrive(session, scope))
+    return done(request, f"/d/{scope.id}")
 
 
 @router.post("/take")
@@ -67,8 +105,9 @@ async def _change(
 
 async def _page(request: Request, scope: Scope, trouble: Trouble | None = None, status: int = 200) -> Response:
     view = await database(request).read(lambda session: queries.roster_view(session, scope))
+    hand = await database(request).read(lambda session: queries_hand.hand_view(session, scope))
     return await page(
-        request, scope, "roster/roster.html", current="roster", status=status, roster=view, trouble=trouble
+        request, scope, "roster/roster.html", current="roster", status=status, roster=view, trouble=trouble, hand=hand
     )
 
 

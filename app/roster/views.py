@@ -23,10 +23,29 @@ class SeatRow:
     is_here: bool = False
     seen_at: datetime | None = None
     page: str = ""
+    arrived_at: datetime | None = None
+    """When this person said "I am here", in the present attempt."""
 
     @property
     def is_empty(self) -> bool:
         return self.person_id == 0
+
+
+@dataclass(frozen=True, slots=True)
+class HandView:
+    """The hand on the rollback. `since` None: it falls to `name` by the plan; `others` are those to whom this person
+    can offer it, empty for everybody who does not have it."""
+
+    url: str
+    name: str
+    since: datetime | None
+    is_yours: bool
+    offered_name: str
+    offered_at: datetime | None
+    is_offered_to_you: bool
+    others: tuple[tuple[str, str], ...]
+    now: datetime
+    versions: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +88,7 @@ class RosterView:
     leads: str
     locked: str
     is_over: bool
+    zone: str
     now: datetime
     versions: Mapping[str, int]
 

@@ -9,7 +9,16 @@ from typing import Any
 from app.domain.sides import Side
 from app.web import gallery_canary, gallery_phases
 from app.web.decision import AnswerView, CallView, DecisionView, SnapshotCell, SnapshotView
-from app.web.mission import BannerView, GuardView, HealthView, LinkView, LivingText, MissionView, TrafficView
+from app.web.mission import (
+    BannerView,
+    FreezeLine,
+    GuardView,
+    HealthView,
+    LinkView,
+    LivingText,
+    MissionView,
+    TrafficView,
+)
 from app.web.page import PageView, PersonView, TabView
 
 NOW = datetime(2026, 3, 6, 19, 10, 7, 400_000, tzinfo=UTC)
@@ -103,6 +112,8 @@ MISSION = MissionView(
     health=HealthView("ok", "Normal"),
     guard=GUARDS["ready"],
     versions={"deployment": 3, "traffic": 8, "metrics": 40},
+    hand="Dana Ortiz",
+    freeze=FreezeLine(NOW - timedelta(hours=2), NOW + timedelta(hours=4), "deployment day", patches=1),
 )
 
 TRAFFIC = {

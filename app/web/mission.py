@@ -113,6 +113,16 @@ class BannerView:
 
 
 @dataclass(frozen=True, slots=True)
+class FreezeLine:
+    """A change freeze in force; `patches` counts emergency patches that wait for an answer."""
+
+    since: datetime
+    until: datetime
+    reason: str
+    patches: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MissionView:
     """Everything above the tabs. `t_zero` is the moment of the switch, else its planned time, else None.
 
@@ -138,6 +148,9 @@ class MissionView:
     versions: Mapping[str, int] = field(default_factory=dict)
     decision: DecisionView | None = None
     """The open decision point."""
+    hand: str = ""
+    """Who has the hand on the rollback, by name; empty: nobody may roll back."""
+    freeze: FreezeLine | None = None
 
     def asks(self, viewer: Viewer) -> bool:
         """Whether this person may answer the open decision point."""

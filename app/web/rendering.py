@@ -26,6 +26,7 @@ _TABS = (
     ("wall", "Wall", "/wall", "wall", True),
     ("triggers", "Triggers", "/triggers", "warn", False),
     ("incidents", "Incidents", "/incidents", "crit", False),
+    ("freeze", "Freeze", "/freeze", "hold", False),
     ("timeline", "Timeline", "/timeline", "list", True),
     ("checklists", "Checklists", "/checklists", "list", False),
     ("roster", "Roster", "/roster", "person", False),

@@ -1,11 +1,14 @@
 """What every answer carries and what no request may bring: headers, size, in pure ASGI because streams pass here."""
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 256 * 1024
-"""Bytes of a form or a posting of readings; evidence files get their own, larger limit when they come."""
+"""Bytes of a form or a posting of readings."""
+FILE_LIMIT = 1024 * 1024
+"""Bytes of a form with an evidence file: more than a file may have (domain.evidence.LARGEST), so that one that is too
+large is refused with its size."""
 PLAN_LIMIT = 4 * 256 * 1024 + 64 * 1024
 """Bytes of a plan that is sent in: as many characters as its reader takes, at four bytes each, and the form around."""
 _LARGER = {"/plans": PLAN_LIMIT, "/plans/check": PLAN_LIMIT}
@@ -35,7 +38,15 @@ class _TooLarge(Exception):
 
 
 def _limit(path: str) -> int:
+    if path.startswith("/d/") and path.endswith("/files"):
+        return FILE_LIMIT
     return _LARGER.get(path, BODY_LIMIT)
+
+
+def _announced(scope: Scope) -> int:
+    """The body's size as the request says it, 0 where it says none: then it is counted as it comes."""
+    said = Headers(scope=scope).get("content-length", "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 16 else 0
 
 
 def _too_large(path: str) -> Response:
@@ -79,6 +90,9 @@ class SecurityMiddleware:
                 self._dress(MutableHeaders(scope=message), str(scope["path"]))
             await send(message)
 
+        if _announced(scope) > limit:
+            await _too_large(str(scope["path"]))(scope, receive, dressed)
+            return
         try:
             await self._app(scope, bounded, dressed)
         except _TooLarge:

@@ -59,6 +59,8 @@ WHO: dict[str, set[str] | frozenset[str]] = {
     "deployments.create": {"admin"},
     "roster.view": EVERYBODY,
     "roster.change": LEAD | {"admin"},
+    "roster.hand": SWITCH | LEAD,
+    "roster.arrive": NOTE,
     "deployments.proceed": LEAD,
     "deployments.arm": SWITCH,
     "deployments.hold": LEAD,
@@ -72,6 +74,7 @@ WHO: dict[str, set[str] | frozenset[str]] = {
     "signoffs.withdraw": SIGN_OFF,
     "checklists.view": EVERYBODY,
     "checklists.tick": NOTE - {"security_officer", "backend_1"},
+    "checklists.own": NOTE,
     "phases.view": EVERYBODY,
     "phases.start": PHASE_LEADS | LEAD,
     "phases.complete": PHASE_LEADS | LEAD,
@@ -104,6 +107,10 @@ WHO: dict[str, set[str] | frozenset[str]] = {
     "incidents.decide": {"project_manager", "devops_lead"},
     "incidents.report": {"support"},
     "incidents.settle": NOTE,
+    "freeze.view": EVERYBODY,
+    "freeze.change": {"project_manager", "devops_lead"},
+    "freeze.ask": SWITCH | {"backend_lead", "backend_1"},
+    "freeze.answer": {"security_officer"},
     "timeline.view": EVERYBODY,
     "timeline.note": NOTE,
     "plans.view": EVERYBODY,
@@ -136,7 +143,7 @@ class Door:
         values |= {"trigger": plan.triggers[0].key, "hook": "pager", "digest": plan_hash(plan)}
         phase, step = own_work(plan, who, self.action.name)
         values |= {"phase": phase.key, "step": step.key}
-        values |= {"minute": 5, "incident_id": 1, "number": 0, "report_id": 1}
+        values |= {"minute": 5, "incident_id": 1, "number": 0, "report_id": 1, "file_id": 1, "patch_id": 1}
         return self.path.format(deployment_id=web.deployment.id, person_id=1, token_id=1, **values)
 
 

@@ -30,6 +30,7 @@ OF_THE_DEPLOYMENT = (
     "/decisions",
     "/triggers",
     "/incidents",
+    "/freeze",
     "/timeline",
     "/checklists",
     "/roster",

@@ -25,7 +25,7 @@ THRESHOLDS = {
     "cpu": (60, 75, 85, "%", "Scale up or rollback?"),
 }
 
-DUTIES = {  # before, during, after: the manual's "Team roles", with the command center's lines for the others
+DUTIES = {  # before, during (repeated ones too), after: the manual's "Team roles"
     "devops_lead": (4, 5, 4),
     "backend_lead": (4, 5, 4),
     "security_officer": (4, 4, 4),
@@ -70,19 +70,26 @@ def test_positions_and_rights(plan: Plan) -> None:
 def test_duties(plan: Plan) -> None:
     for key, counts in DUTIES.items():
         duties = plan.position(key).duties
-        assert (len(duties.before), len(duties.during), len(duties.after)) == counts
+        assert (len(duties.before), len(duties.during) + len(duties.repeated), len(duties.after)) == counts
     for position in plan.positions:
         if position.key != "executive":
             assert position.duties.before
             assert position.duties.during
             assert position.duties.after
-    assert (len(plan.rules), len(plan.avoid)) == (8, 6)
+    repeated = {p.key: [line.every_s for line in p.duties.repeated] for p in plan.positions if p.duties.repeated}
+    assert repeated == {"devops_lead": [300], "support": [300]}
+    assert (len(plan.checklist("readiness").items), len(plan.avoid)) == (8, 6)
 
 
 def test_operations_and_support_share_one_column_of_the_manual(plan: Plan) -> None:
     """Four duties before, four during, four after, beside the lines of the command center."""
     both = [plan.position(key).duties for key in ("operations", "support")]
-    assert [sum(len(getattr(d, when)) for d in both) for when in ("before", "during", "after")] == [5, 8, 5]
+    assert [sum(len(getattr(d, when)) for d in both) for when in ("before", "during", "repeated", "after")] == [
+        5,
+        7,
+        1,
+        5,
+    ]
 
 
 def test_checklists(plan: Plan) -> None:
@@ -90,6 +97,8 @@ def test_checklists(plan: Plan) -> None:
         "before_github": 6,
         "before_staging": 6,
         "before_production": 10,
+        "readiness": 8,
+        "before_you_start": 16,
     }
     items = {item.key: item for item in plan.checklist("before_production").items}
     assert {key: item.check for key, item in items.items() if item.check} == {

@@ -7,7 +7,9 @@ from app.db.tables.canary import CanaryReading, CanaryRun
 from app.db.tables.decisions import CustomerReport, Decision, Incident, IncidentFinding
 from app.db.tables.deployments import ChecklistState, Deployment, PlanVersion, RosterSeat, Signoff
 from app.db.tables.eventlog import Event, EventChain, TopicVersion
+from app.db.tables.freeze import ChangeFreeze, EmergencyPatch
 from app.db.tables.metrics import Reading
+from app.db.tables.people import ChannelCheck, Custody, DutyDone, EvidenceFile, PersonalTick
 from app.db.tables.phases import PhaseRun, StepRun
 from app.db.tables.traffic import Effect, Operation, OperationCheck, ProbeSummary, RollbackGrant, TargetState
 from app.db.tables.triggers import Alert, AlertDelivery, TriggerCheck, TriggerState
@@ -22,19 +24,26 @@ __all__ = [
     "BreakGlassLine",
     "CanaryReading",
     "CanaryRun",
+    "ChangeFreeze",
+    "ChannelCheck",
     "ChecklistState",
+    "Custody",
     "CustomerReport",
     "Decision",
     "Deployment",
+    "DutyDone",
     "Effect",
+    "EmergencyPatch",
     "Event",
     "EventChain",
+    "EvidenceFile",
     "Incident",
     "IncidentFinding",
     "LoginAttempt",
     "Operation",
     "OperationCheck",
     "Person",
+    "PersonalTick",
     "PhaseRun",
     "PlanVersion",
     "ProbeSummary",

@@ -83,6 +83,9 @@ class RosterSeat(Base):
     is_deputy: Mapped[bool] = mapped_column(default=False)
     seen_at: Mapped[Moment | None]
     seen_page: Mapped[str] = mapped_column(String(48), default="")
+    arrived_at: Mapped[Moment | None]
+    """When whoever sits here said "I am here", in the attempt `arrived_attempt`."""
+    arrived_attempt: Mapped[int | None] = mapped_column(Integer)
 
 
 class ChecklistState(Base):

@@ -11,6 +11,7 @@ from app.domain.plan_problems import Path
 
 PATTERNS = {
     r"^[a-z][a-z0-9_]{0,47}$": "Use small letters, digits and `_`, a letter first, at most 48.",
+    r"^[a-z][a-z0-9_]{0,47}$|^$": "Use small letters, digits and `_`, a letter first, at most 48.",
     r"^sha256:[0-9a-f]{64}$": "Write `sha256:` and the 64 hex digits of the artifact.",
     r"^/[!-~]*$": "Begin with `/`; no spaces and no letters beyond ASCII.",
     r"^\d{1,2}[A-Z]?$": 'Write one or two digits and perhaps a capital letter, in quotes: "4" or "4B".',

@@ -1,0 +1,73 @@
+"""Writes of evidence files: small, told by their content, never changed and never taken away."""
+
+import hashlib
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.checklists.commands import find_item
+from app.checklists.queries import is_open, may_tick, state_key
+from app.db.tables import EvidenceFile
+from app.deployments.commands import database_now, lock
+from app.domain.deployments import WORDS, State
+from app.domain.errors import Rejected
+from app.domain.evidence import check_size, kind_of, name_of
+from app.eventlog.log import Entry, append
+from app.web.access import Forbidden, Scope
+
+
+async def add_file(
+    session: AsyncSession, scope: Scope, checklist_key: str, item_key: str, name: str, content: bytes
+) -> EvidenceFile:
+    """Keep a file with an item. The same content for the same item twice is one file.
+
+    Raises NotFound, Forbidden for another position's item, Rejected for what is too large, too much or of another kind.
+    """
+    checklist, item = find_item(scope.plan, checklist_key, item_key)
+    if item.check is not None:
+        raise Rejected("This item is checked by machine; it takes no files.", code="machine")
+    if not may_tick(scope, item):
+        raise Forbidden(f"“{item.text}” belongs to another position: {scope.plan.position(item.owner).title}.")
+    deployment = await lock(session, scope.id)
+    if not is_open(deployment, scope.plan, checklist):
+        word = WORDS[State(deployment.state)]
+        raise Rejected(f"{checklist.title}: this checklist is closed; the deployment is {word}.", conflict=True)
+    key = state_key(scope.plan, checklist, item)
+    digest = hashlib.sha256(content).hexdigest()
+    here = (
+        (EvidenceFile.deployment_id == deployment.id)
+        & (EvidenceFile.attempt == deployment.attempt)
+        & (EvidenceFile.item == key)
+    )
+    known = await session.scalar(select(EvidenceFile).where(here, EvidenceFile.sha256 == digest))
+    if known is not None:
+        return known
+    files = await session.scalar(select(func.count()).select_from(EvidenceFile).where(here)) or 0
+    together = await session.scalar(
+        select(func.coalesce(func.sum(EvidenceFile.size), 0)).where(EvidenceFile.deployment_id == deployment.id)
+    )
+    check_size(len(content), files=files, together=int(together or 0))
+    kind = kind_of(content)
+    row = EvidenceFile(
+        deployment_id=deployment.id,
+        attempt=deployment.attempt,
+        item=key,
+        name=name_of(name, kind),
+        kind=kind,
+        size=len(content),
+        sha256=digest,
+        content=content,
+        person_id=scope.viewer.person_id,
+        who=scope.who[:160],
+        at=await database_now(session),
+    )
+    session.add(row)
+    await session.flush()
+    entry = Entry(
+        kind="checklists.file.added",
+        text=f"“{item.text}”: the file {row.name} was added",
+        topics=("checklists",),
+        payload={"checklist": checklist.key, "item": item.key, "sha256": digest, "size": row.size},
+    )
+    await append(session, deployment.id, entry, scope.actor)
+    return row
