@@ -22,7 +22,7 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Piece:
     """What came since the last one: whole lines in `text`, plain and without secrets; `pending` is the line that is not
-    finished. `total` (bytes printed), `lines` and `left_out` (characters that are kept nowhere) count from the start."""
+    finished. `total` (bytes printed), `lines` and `left_out` (characters kept nowhere) count from the start."""
 
     text: str
     pending: str

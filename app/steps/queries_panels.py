@@ -13,7 +13,17 @@ from app.domain.phases import WORDS as PHASE_WORDS
 from app.domain.phases import State as PhaseState
 from app.domain.plan import Action, Phase
 from app.domain.signoff_words import in_sentence, listed
-from app.domain.steps import Change, State, Step, after_key, grouped, is_by_traffic, may_happen, owners
+from app.domain.steps import (
+    Change,
+    State,
+    Step,
+    after_key,
+    grouped,
+    is_by_traffic,
+    is_run_by_worker,
+    may_happen,
+    owners,
+)
 from app.eventlog.log import versions_of
 from app.phases.commands_rows import rows_of as phase_rows
 from app.steps.commands import may_do
@@ -129,7 +139,7 @@ def _card(
     mark, word = _MARKS[step.state]
     ways = [
         change
-        for change in _WAYS[step.state]
+        for change in (() if is_run_by_worker(action, step) else _WAYS[step.state])
         if may_do(scope, phase, action, change) and may_happen(phase, state, change, is_after=False)
     ]
     moves = [_move(scope, phase, action.key, step, change, trouble, is_first=not n) for n, change in enumerate(ways)]
@@ -166,6 +176,10 @@ def _took(step: Step) -> str:
 def _note(action: Action, step: Step) -> str:
     if action.kind == "task":
         return ""
+    if is_run_by_worker(action, step):
+        return "A worker runs its script"
+    if action.kind == "script" and step.state is State.OPEN:
+        return "Its script is below; start the step here only to do it by hand, with what shows it"
     what = {"script": "the script", "canary": "the canary"}.get(action.kind, action.kind)
     return f"By hand in place of {what}" if step.by_hand else f"By hand for now, in place of {what}, with what shows it"
 

@@ -90,6 +90,8 @@ WHO: dict[str, set[str] | frozenset[str]] = {
     "canary.lead": PHASE_LEADS | LEAD,
     "canary.speak": NOTE,
     "canary.take_back": NOTE | SWITCH | LEAD,
+    "scripts.run": NOTE,
+    "scripts.abort": NOTE,
     "traffic.view": EVERYBODY,
     "traffic.switch": SWITCH,
     "traffic.rollback": SWITCH | LEAD,

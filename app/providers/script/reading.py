@@ -116,7 +116,7 @@ class Reader:
         self._add(rest)
 
     def _add(self, part: str) -> None:
-        """To the line that is not finished. A carriage return begins it anew: of a progress bar its last state stays."""
+        """To the line that is not finished. A carriage return begins it anew: a progress bar's last state stays."""
         if not part:
             return
         self._look(part)
