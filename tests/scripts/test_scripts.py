@@ -250,7 +250,8 @@ async def test_an_abort_ends_it_within_five_seconds_and_names_who(
     day: Day, other: Callable[[str], Awaitable[Scope]]
 ) -> None:
     day.script(
-        "trap '' TERM; echo begun; (setsid bash -c 'trap \"\" TERM; while :; do sleep 1; done' &) ; while :; do sleep 1; done"
+        "trap '' TERM; echo begun; (setsid bash -c 'trap \"\" TERM; while :; do sleep 1; done' &)\n"
+        "while :; do sleep 1; done"
     )
     number = await day.ask()
     task = day.worker().begin(number)
@@ -335,7 +336,7 @@ async def test_what_the_plan_calls_idempotent_is_run_again_once(day: Day, monkey
 
 async def test_much_output_is_bounded_and_followed_by_a_browser_that_is_behind(day: Day) -> None:
     day.script(
-        "yes 'a line that is rather long, so that it becomes a lot of them' | head -c 12000000; echo; echo the end; exit 1"
+        "yes 'a line that is rather long, so that it becomes a lot' | head -c 12000000; echo; echo the end; exit 1"
     )
     number = await day.ask()
     await day.worker().ensure(number)
