@@ -66,6 +66,8 @@ DASHBOARDS_EVERY_S = 10.0
 ROLLBACKS_AT_ONCE = 4
 JOBS_AT_ONCE = 8
 SCRIPTS_AT_ONCE = 4
+IDLE_S = 4
+"""A worker that stands still in the middle of a transaction keeps the others from what it locked for no longer."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Worker:
 
     @classmethod
     def make(cls, settings: Settings) -> "Worker":
-        database = Database(make_engine(settings.database_url))
+        database = Database(make_engine(settings.database_url, idle_s=IDLE_S))
         ports = make_ports(settings)
         bound: dict[tuple[str, str], BoundTarget] = {}
 

@@ -68,6 +68,7 @@ def write_site(
     scripts = {
         "folder": str(SCRIPTS),
         "environment": [GITHUB_VARIABLE],
+        "shown": [GITHUB_VARIABLE],
         "secrets": {f"{GITHUB_VARIABLE}_TOKEN": str(range_folder / GITHUB_KEY)},
     }
     around = {**control, "customers": customers}

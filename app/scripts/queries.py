@@ -193,6 +193,7 @@ def _signals(action: Action, run: ScriptRun | None, *, is_open: bool) -> tuple[S
     kept = run.seen if run is not None else {}
     seen = {int(number): (int(one["line"]), str(one["text"])) for number, one in kept.items()}
     times = {int(number): datetime.fromisoformat(str(one["at"])) for number, one in kept.items()}
+    has_failed = any(number >= len(action.success_signals) for number in seen)
     found: list[SignalLine] = []
     for number, signal in enumerate(signals_seen(action, seen)):
         is_failure = signal.kind == "failure"
@@ -202,7 +203,8 @@ def _signals(action: Action, run: ScriptRun | None, *, is_open: bool) -> tuple[S
             found.append(SignalLine(signal.kind, signal.text, mark, word, times[number], line, said))  # type: ignore[arg-type]
         elif run is None or is_open:
             found.append(SignalLine(signal.kind, signal.text, "wait", "Not seen" if is_failure else "Not yet"))
-        elif is_failure or run.state != State.FAILED:
+        elif is_failure or has_failed or run.state != State.FAILED:
+            # A script that was stopped at a failure could say nothing more: that one line is the trouble.
             found.append(SignalLine(signal.kind, signal.text, "withdrawn", "Not seen"))
         else:
             found.append(SignalLine(signal.kind, signal.text, "crit", "MISSING"))

@@ -26,11 +26,13 @@ FOUND = tuple(Path(folder) for folder in BARE["PATH"].split(":"))
 
 
 class ScriptFolder:
-    """`around` says where, and what scripts see; `user` is who they run as, empty for the worker's own."""
+    """`around` says where, and what scripts see; of that the variables in `shown` may stand in the output. `user` is
+    who they run as, empty for the worker's own."""
 
-    def __init__(self, around: Surroundings, user: str = "") -> None:
+    def __init__(self, around: Surroundings, user: str = "", shown: Sequence[str] = ()) -> None:
         self._around = around
         self._user = user
+        self._shown = frozenset(shown)
 
     def why_not(self, command: Sequence[str]) -> str:
         at = script_in(command)
@@ -95,7 +97,7 @@ class ScriptFolder:
             "argv": argv,
             "within": within,
             "grace": GRACE,
-            "hidden": list(hidden),
+            "hidden": [name for name in hidden if name not in self._shown],
             "signals": list(signals),
             "fatal_from": fatal_from,
             "user": _ids(self._user),
