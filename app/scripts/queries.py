@@ -205,7 +205,7 @@ def _signals(action: Action, run: ScriptRun | None, *, is_open: bool) -> tuple[S
             found.append(SignalLine(signal.kind, signal.text, "wait", "Not seen" if is_failure else "Not yet"))
         elif is_failure or has_failed or run.state != State.FAILED:
             # A script that was stopped at a failure could say nothing more: that one line is the trouble.
-            found.append(SignalLine(signal.kind, signal.text, "withdrawn", "Not seen"))
+            found.append(SignalLine(signal.kind, signal.text, "wait", "Not seen"))
         else:
             found.append(SignalLine(signal.kind, signal.text, "crit", "MISSING"))
     return tuple(found)

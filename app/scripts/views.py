@@ -14,7 +14,7 @@ class SignalLine:
 
     kind: Literal["success", "failure"]
     text: str
-    mark: Literal["ok", "wait", "crit", "withdrawn"]
+    mark: Literal["ok", "wait", "crit"]
     word: str
     at: datetime | None = None
     line: int = 0

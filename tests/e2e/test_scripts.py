@@ -31,6 +31,11 @@ async def shot(page: Page, name: str) -> None:
     """Kept where GONOGO_SHOTS says, for people to look at."""
     if SHOTS:
         await page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
+            for part in ("script", "output"):
+                found = page.locator(f"#{part}-configure_github")
+                await found.screenshot(path=Path(SHOTS) / f"{name}-{part}-{scheme}.png")
 
 
 async def begin(day: Day, visitors: Visitors) -> Page:

@@ -136,7 +136,7 @@ async def test_a_run_that_says_all_it_should_does_the_step_with_what_shows_it(da
     assert step.who == "The script, run by DevOps lead"
     assert await day.output() == "".join(f"✅ {line}\n" for line in ALL_SIX)
     view = await day.view()
-    assert [line.mark for line in view.signals] == ["ok"] * 6 + ["withdrawn"] * 5
+    assert [line.mark for line in view.signals] == ["ok"] * 6 + ["wait"] * 5
     assert [line.line for line in view.signals[:6]] == [1, 2, 3, 4, 5, 6]
     kinds = [event.kind for event in await log_of(day.database, day.deployment)]
     assert kinds[-4:] == ["steps.started", "scripts.requested", "steps.finished", "scripts.ended"]
