@@ -14,6 +14,7 @@ from app.domain.capsule import Order
 from app.domain.sides import Side
 from app.ports.follower import Follower
 from app.ports.probe import Prober
+from app.ports.script import Scripts
 from app.ports.traffic import TrafficTarget
 from app.providers.aws.access import Access
 from app.providers.http_probe import HttpProber
@@ -175,6 +176,32 @@ class ScriptTarget(BoundSite):
 
         own = self.deadlines
         return Commands(self.read, self.set, self.verify or (), own.read, own.set, own.verify)
+
+
+class ScriptsSite(Node):
+    """Where the scripts of a plan's steps are (docs/live.md). `environment` names variables of the workers that they
+    may see, `secrets` are variables read from files. The values of both are taken out of the output, but for those of
+    `environment` that `shown` names. `user`: who they run as."""
+
+    folder: Path
+    environment: tuple[Variable, ...] = ()
+    shown: tuple[Variable, ...] = ()
+    secrets: dict[Variable, Path] = {}
+    user: Annotated[str, Field(max_length=32)] = ""
+
+    @model_validator(mode="after")
+    def _shows_no_secret(self) -> "ScriptsSite":
+        if wrong := set(self.shown) - set(self.environment):
+            raise ValueError(f"shown may name variables of environment only, not {', '.join(sorted(wrong))}")
+        return self
+
+    def bind(self, user: str | None = None) -> Scripts:
+        """As `user` of this machine, empty for the own one; the site's unless said otherwise."""
+        from app.providers.script.folder import ScriptFolder
+        from app.providers.script.running import Surroundings
+
+        around = Surroundings(self.folder.absolute(), self.environment, self.secrets)
+        return ScriptFolder(around, self.user if user is None else user, self.shown)
 
 
 class AwsCredentials(Node):

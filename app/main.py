@@ -26,6 +26,7 @@ from app.providers.sns import SnsVerifier
 from app.realtime.hub import Hub
 from app.realtime.stream import event_stream
 from app.rehearsal.fault_point import FaultPoint
+from app.scripts.queries import Bound
 from app.seed import create_rehearsal, seed_rehearsal
 from app.web import errors
 from app.web.access import (
@@ -58,6 +59,7 @@ FEATURES = (
     "phases",
     "steps",
     "canary",
+    "scripts",
     "traffic",
     "metrics",
     "triggers",
@@ -138,6 +140,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await app.state.database.aclose()
 
 
+def _scripts(site: Site) -> Bound:
+    """What the web process knows of scripts: the files, where their folder is on this machine too. Whether a worker may
+    run them as the site's user, only a worker knows."""
+    if site.scripts is None:
+        return Bound(None)
+    folder = site.scripts.folder.absolute()
+    return Bound(site.scripts.bind(user=""), str(folder), site.scripts.user, folder.is_dir())
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, wired. Raises Misconfigured when a setting or site.yaml cannot be used."""
     settings = settings or from_env()
@@ -150,6 +161,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.fault_file is not None:
         FaultPoint(settings.fault_file, "web").on_presses()
     app.state.hub = Hub(settings.database_url)
+    app.state.scripts = _scripts(app.state.site)
     shelf = app.state.shelf = Shelf()
     app.state.alerts = AlertDoor(app.state.site.alerts, SnsVerifier(BoundedFetcher()))
     app.state.frame = Frame(

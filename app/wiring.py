@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from app.bindings import FigureSite, Node, TargetSite, balancer_of, follower_of
+from app.bindings import FigureSite, Node, ScriptsSite, TargetSite, balancer_of, follower_of
 from app.config import Misconfigured, Settings
 from app.domain.plan import Plan
 from app.domain.sides import Release, Side
@@ -20,6 +20,7 @@ from app.ports.customers import Customers
 from app.ports.follower import Follower
 from app.ports.metrics import MetricsSource
 from app.ports.probe import Prober
+from app.ports.script import Scripts
 from app.ports.traffic import TrafficTarget
 from app.providers.alert_hooks import AlertHook, HookName
 from app.providers.clock import SystemClock
@@ -46,6 +47,8 @@ class Site(Node):
     kind: Literal["range", "live"]
     targets: dict[str, TargetSite]
     range: RangeSite | None = None
+    scripts: ScriptsSite | None = None
+    """Where the scripts of a plan's steps are; without it people do those steps by hand."""
     alerts: dict[HookName, AlertHook] = {}
     """Who may send alerts: /api/v1/alerts/<kind>/<name> (docs/api.md)."""
 
@@ -140,6 +143,10 @@ class Ports:
 
     site: Site
     clock: Clock = field(default_factory=SystemClock)
+
+    def scripts(self) -> Scripts | None:
+        """What runs the scripts of a plan's steps; None where the site binds no folder."""
+        return self.site.scripts.bind() if self.site.scripts is not None else None
 
     def bind(self, plan: Plan, target: str, releases: Mapping[Side, Release]) -> BoundTarget:
         """Connect a plan's target to the site's. Raises Misconfigured if the site binds no such name."""

@@ -34,7 +34,7 @@ from app.domain.plan import Plan
 from app.domain.sides import Release, Side
 from app.eventlog.log import bind_reactions
 from app.incidents.tasks import keep_clocks as keep_incident_clocks
-from app.jobs.queue import ROLLBACK_QUEUE, TRAFFIC_QUEUE, make_app
+from app.jobs.queue import ROLLBACK_QUEUE, SCRIPT_QUEUE, TRAFFIC_QUEUE, make_app
 from app.jobs.wake import listen_for_jobs
 from app.logs import configure_logs
 from app.metrics.tasks import collect
@@ -44,6 +44,7 @@ from app.providers.bounded_fetch import BoundedFetcher
 from app.providers.capsule_file import capsule_key
 from app.providers.clock import SystemClock
 from app.rehearsal.fault_point import FaultPoint
+from app.scripts.tasks import Runs
 from app.signoffs.tasks import keep_votes
 from app.traffic.tasks import Drives, Steered
 from app.traffic.tasks_capsule import Capsules, Place
@@ -64,6 +65,9 @@ CLOCKS_EVERY_S = 1.0
 DASHBOARDS_EVERY_S = 10.0
 ROLLBACKS_AT_ONCE = 4
 JOBS_AT_ONCE = 8
+SCRIPTS_AT_ONCE = 4
+IDLE_S = 4
+"""A worker that stands still in the middle of a transaction keeps the others from what it locked for no longer."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,14 @@ class Worker:
     ports: Ports
     drives: Drives
     capsules: Capsules
+    runs: Runs
     bound: dict[tuple[str, str], BoundTarget]
     holding: set[str]
     """The duties that this worker carries now."""
 
     @classmethod
     def make(cls, settings: Settings) -> "Worker":
-        database = Database(make_engine(settings.database_url))
+        database = Database(make_engine(settings.database_url, idle_s=IDLE_S))
         ports = make_ports(settings)
         bound: dict[tuple[str, str], BoundTarget] = {}
 
@@ -101,7 +106,8 @@ class Worker:
         capsules = Capsules(
             database, SystemClock(), settings.data_dir, capsule_key(settings.secret), settings.worker_name, describe
         )
-        return cls(name, settings, database, ports, drives, capsules, bound, set())
+        runs = Runs(database, ports.scripts(), name)
+        return cls(name, settings, database, ports, drives, capsules, runs, bound, set())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Any loop that ends by itself ends the process; the supervisor starts another."""
@@ -111,8 +117,10 @@ class Worker:
         tasks = [
             asyncio.create_task(self._queue(ROLLBACK_QUEUE, ROLLBACKS_AT_ONCE), name="queue.rollback"),
             asyncio.create_task(self._queue(TRAFFIC_QUEUE, JOBS_AT_ONCE), name="queue.traffic"),
+            asyncio.create_task(self._queue(SCRIPT_QUEUE, SCRIPTS_AT_ONCE, every_s=5.0), name="queue.scripts"),
             asyncio.create_task(listen_for_jobs(self.settings.database_url, self._heard), name="wake"),
             asyncio.create_task(self._repeat(SWEEP_EVERY_S, self.drives.sweep), name="sweep"),
+            asyncio.create_task(self._repeat(SWEEP_EVERY_S, self.runs.sweep), name="scripts"),
             asyncio.create_task(self._repeat(READY_EVERY_S, self._keep_ready), name="ready"),
             asyncio.create_task(self._repeat(CAPSULES_EVERY_S, self.capsules.keep), name="capsules"),
             asyncio.create_task(self._repeat(CAPSULES_EVERY_S, self.capsules.take_in), name="break-glass"),
@@ -125,6 +133,7 @@ class Worker:
             asyncio.create_task(stop.wait(), name="stop"),
         ]
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await self.runs.stop()
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
@@ -132,9 +141,12 @@ class Worker:
             if task.get_name() != "stop":
                 log.error("worker.loop.ended", loop=task.get_name(), error=str(task.exception()))
 
-    async def _queue(self, queue: str, concurrency: int) -> None:
+    async def _queue(self, queue: str, concurrency: int, *, every_s: float = 0.5) -> None:
         app = make_app(self.settings.database_url)
-        app.task(name=reactions.DRIVE, queue=queue)(self._drive)
+        if queue == SCRIPT_QUEUE:
+            app.task(name=reactions.RUN_SCRIPT, queue=queue)(self._run_script)
+        else:
+            app.task(name=reactions.DRIVE, queue=queue)(self._drive)
         async with app.open_async():
             await app.run_worker_async(
                 queues=[queue],
@@ -143,7 +155,7 @@ class Worker:
                 # Workers hear of a job in `_heard`; if each asked the queue at that moment too, they would only keep
                 # each other, and the one that drives, waiting.
                 listen_notify=False,
-                fetch_job_polling_interval=0.5,
+                fetch_job_polling_interval=every_s,
                 stalled_worker_timeout=3600,
                 install_signal_handlers=False,
                 delete_jobs=procrastinate.jobs.DeleteJobCondition.SUCCESSFUL,
@@ -152,9 +164,14 @@ class Worker:
     async def _drive(self, operation_id: int) -> None:
         await self.drives.ensure(operation_id)
 
+    async def _run_script(self, run_id: int) -> None:
+        await self.runs.ensure(run_id)
+
     def _heard(self, task: str, arguments: Mapping[str, Any]) -> None:
         """The worker that watches the targets has enough to do: it lets another one take the operation, if there is
         one."""
+        if task == reactions.RUN_SCRIPT:
+            self.runs.begin(arguments["run_id"])
         if task != reactions.DRIVE:
             return
         pause = LET_OTHERS_FIRST_S if "watch" in self.holding else 0.0

@@ -66,6 +66,9 @@ _TABLE = (
     Action("canary.lead", ("lead", "proceed")),
     Action("canary.speak", ("work",)),
     Action("canary.take_back", ("rollback", "lead", "proceed", "work")),
+    # It acts on the outside, with the team's own credentials.
+    Action("scripts.run", ("work",), step_up=True),
+    Action("scripts.abort", ("work", "lead", "proceed")),
     Action("traffic.view", ("observe",), token="read"),
     Action("traffic.switch", ("switch",), step_up=True),
     Action("traffic.rollback", ("rollback",), grant=True, token="rollback"),

@@ -30,10 +30,15 @@ async def once(session: AsyncSession, key: Hashable, query: Callable[[], Awaitab
     return known[key]
 
 
-def make_engine(url: str, *, pool_size: int = 20) -> AsyncEngine:
+def make_engine(url: str, *, pool_size: int = 20, idle_s: int = 0) -> AsyncEngine:
     """`url` is a SQLAlchemy URL with the driver `postgresql+psycopg`. No connection is asked whether it lives before it
-    is used: `run` and `read` repeat what met a dead one, and the pool then drops all that are older."""
-    return create_async_engine(url, pool_size=pool_size, max_overflow=20, connect_args={"connect_timeout": 3})
+    is used: `run` and `read` repeat what met a dead one, and the pool then drops all that are older.
+
+    `idle_s`: PostgreSQL ends a transaction in which nothing happens for so many seconds, so that a process that stands
+    still holds no lock for long; 0 is never.
+    """
+    more = {"options": f"-c idle_in_transaction_session_timeout={idle_s}s"} if idle_s else {}
+    return create_async_engine(url, pool_size=pool_size, max_overflow=20, connect_args={"connect_timeout": 3, **more})
 
 
 def is_transient(error: BaseException) -> bool:

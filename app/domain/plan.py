@@ -382,6 +382,10 @@ class Action(Node):
     """What its output holds when it failed."""
     on_failure: str = ""
     """What to do then."""
+    timeout_s: Annotated[float, Field(gt=0, le=86400)] = 3600
+    """A script that runs longer is ended, and failed."""
+    idempotent: bool = False
+    """The script may simply be run again: when its worker dies, another one does so, once. Else only people decide."""
 
     @property
     def dated_title(self) -> str:

@@ -158,6 +158,11 @@ def is_by_traffic(phase: Phase, action: Action) -> bool:
     return action.kind in ("switch", "rollback") or (action.kind == "canary" and phase.target is not None)
 
 
+def is_run_by_worker(action: Action | None, step: Step) -> bool:
+    """Whether a worker runs the step's script now: then its end is the worker's to record, and nobody's else."""
+    return action is not None and action.kind == "script" and step.state is State.RUNNING and not step.by_hand
+
+
 def owners(phase: Phase, action: Action | None) -> tuple[str, ...]:
     """The positions whose people do a step: its own, or where none is named, those that lead the phase."""
     return (action.position,) if action is not None and action.position else phase.lead

@@ -31,6 +31,7 @@ Topic = Literal[
     "team",
     "triggers",
     "phases",
+    "scripts",
     "decisions",
     "incidents",
     "canary",

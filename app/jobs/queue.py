@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 ROLLBACK_QUEUE = "rollback"
 TRAFFIC_QUEUE = "traffic"
 """A rollback never queues behind another job: its queue has workers of its own."""
+SCRIPT_QUEUE = "scripts"
 
 WAKE = "gonogo_wake"
 """The channel on which a commit tells every worker of its jobs at once. Fetching a job from the queue costs five times

@@ -15,18 +15,21 @@ from app.phases.queries_day import RUNNING_EVERY_S, asked_of, passes
 from app.phases.queries_span import marks_of, span_of, times_of
 from app.phases.queries_words import lead_of, mark_of, phase_words
 from app.phases.views import Control, MarksView, PhasePage, PhaseView
+from app.scripts.queries import Bound, scripts_of
 from app.steps.queries_panels import after_view, steps_view
 from app.steps.views import Trouble as StepTrouble
 from app.web.access import Scope
 
 
 async def phase_page(
-    session: AsyncSession, scope: Scope, phase: Phase, refused: StepTrouble | None = None
+    session: AsyncSession, scope: Scope, phase: Phase, bound: Bound, refused: StepTrouble | None = None
 ) -> PhasePage:
-    """`refused`: a step's form that is to stand there again with what was wrong."""
+    """`bound` is what scripts are run with here; `refused` a step's form that is to stand there again with what was
+    wrong."""
     return PhasePage(
         phase=await phase_view(session, scope, phase),
         steps=await steps_view(session, scope, phase, refused),
+        scripts=await scripts_of(session, scope, phase, bound),
         after=await after_view(session, scope, phase, refused),
         marks=await marks_view(session, scope, phase),
     )

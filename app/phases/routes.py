@@ -12,6 +12,7 @@ from app.phases import commands, commands_clock, commands_skip, queries_clock, q
 from app.phases.forms import JumpForm, MoveForm, PhaseForm, SpeedForm
 from app.phases.queries import phase_of
 from app.phases.views import Trouble
+from app.scripts.routes import bound_of
 from app.web.access import Scope, database
 from app.web.rendering import done, fragment, is_htmx, page
 
@@ -174,7 +175,7 @@ async def _page(
     request: Request, scope: Scope, key: str, trouble: Trouble | None = None, status: int = 200
 ) -> Response:
     found = phase_of(scope.plan, key)
-    view = await database(request).read(lambda s: queries_phase.phase_page(s, scope, found))
+    view = await database(request).read(lambda s: queries_phase.phase_page(s, scope, found, bound_of(request)))
     return await page(
         request, scope, "phases/phase.html", current="phases", status=status, trouble=trouble, **view.parts
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from app.domain.phases import Condition
+from app.scripts.views import Script
 from app.steps.views import AfterView, StepsView
 
 Mark = Literal["wait", "run", "hold", "ok", "withdrawn", "nogo"]
@@ -202,10 +203,17 @@ class PhasePage:
 
     phase: PhaseView
     steps: StepsView
+    scripts: tuple[Script, ...]
     after: AfterView
     marks: MarksView
 
     @property
-    def parts(self) -> dict[str, PhaseView | StepsView | AfterView | MarksView]:
+    def parts(self) -> dict[str, object]:
         """Each panel's view model under the name that its fragment reads it by."""
-        return {"phase": self.phase, "steps": self.steps, "after": self.after, "marks": self.marks}
+        return {
+            "phase": self.phase,
+            "steps": self.steps,
+            "scripts": self.scripts,
+            "after": self.after,
+            "marks": self.marks,
+        }

@@ -52,7 +52,11 @@ class AwsForm(KnobForm):
         return {group: {"faults": faults_of(**self.model_dump(exclude={"key"}))}}
 
 
-Group = Literal["blue", "green", "balancer", "customers", "aws"]
+class GithubForm(KnobForm):
+    refuse: bool = False
+
+
+Group = Literal["blue", "green", "balancer", "customers", "aws", "github"]
 
 FORMS: dict[Group, type[KnobForm]] = {
     "blue": ReleaseForm,
@@ -60,11 +64,14 @@ FORMS: dict[Group, type[KnobForm]] = {
     "balancer": BalancerForm,
     "customers": CustomersForm,
     "aws": AwsForm,
+    "github": GithubForm,
 }
 
 
 class PresetForm(PageForm):
-    preset: Literal["green_slow", "green_failing", "green_dead", "payment_failing", "balancer_refuses", "all_well"]
+    preset: Literal[
+        "green_slow", "green_failing", "green_dead", "payment_failing", "balancer_refuses", "github_refuses", "all_well"
+    ]
 
 
 class RestartForm(PageForm):

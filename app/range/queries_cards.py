@@ -37,6 +37,7 @@ _NUMBERS = {
         ("slow_ms", "Every call slower by", "ms", 30_000),
         ("throttled_percent", "Calls that are throttled", "%", 100),
     ),
+    "github": (),
 }
 _TICKS = {
     "blue": _RELEASE_TICKS,
@@ -50,6 +51,7 @@ _TICKS = {
         ("dropped", "Half the writes are not answered", "The weights are applied, then the connection is cut"),
         ("dns_refused", "DNS takes no change", "Route 53 refuses: the balancer moves, DNS stays behind"),
     ),
+    "github": (("refuse", "Refuses changes", "It answers 403: the scripts of phase 2 fail"),),
 }
 _TITLES = {
     "blue": "Release BLUE",
@@ -57,6 +59,7 @@ _TITLES = {
     "balancer": "Balancer",
     "customers": "Customers",
     "aws": "Simulated AWS",
+    "github": "GitHub’s stand-in",
 }
 _BUTTONS = {
     "green": "Set GREEN",
@@ -64,6 +67,7 @@ _BUTTONS = {
     "balancer": "Set the balancer",
     "customers": "Set the customers",
     "aws": "Set AWS",
+    "github": "Set GitHub",
 }
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -72,6 +76,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "green_dead": {"green": {"dead": True}},
     "payment_failing": {"green": {"payment_fails": True}},
     "balancer_refuses": {"balancer": {"refuse": True}},
+    "github_refuses": {"github": {"refuse": True}},
 }
 _PRESET_WORDS = (
     ("green_slow", "GREEN slow", "Each request takes 800 ms more"),
@@ -79,6 +84,7 @@ _PRESET_WORDS = (
     ("green_dead", "GREEN dead", "Its process is killed"),
     ("payment_failing", "GREEN payment fails", "It answers 500 to /pay: a trigger fires"),
     ("balancer_refuses", "Balancer refuses", "No weight can be written"),
+    ("github_refuses", "GitHub refuses", "403 to every change: phase 2’s script fails"),
 )
 
 

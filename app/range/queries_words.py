@@ -29,7 +29,15 @@ _CUSTOMERS = {
     "streams": ("let {value} customers hold long answers", "ended the customers' long answers"),
 }
 _AWS = {"faults": ("let the simulated AWS fail in {value} ways", "let the simulated AWS answer well again")}
-_SENTENCES = {"blue": _RELEASE, "green": _RELEASE, "balancer": _BALANCER, "customers": _CUSTOMERS, "aws": _AWS}
+_GITHUB = {"refuse": ("made GitHub’s stand-in refuse changes", "let GitHub’s stand-in take changes")}
+_SENTENCES = {
+    "blue": _RELEASE,
+    "green": _RELEASE,
+    "balancer": _BALANCER,
+    "customers": _CUSTOMERS,
+    "aws": _AWS,
+    "github": _GITHUB,
+}
 
 _WRONG = {
     "latency_ms": "+{value} ms",

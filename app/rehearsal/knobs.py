@@ -50,12 +50,18 @@ class AwsKnobs(Knobset):
     faults: tuple[Fault, ...] = ()
 
 
+class GithubKnobs(Knobset):
+    refuse: bool = False
+    """The stand-in for GitHub answers 403 to every change."""
+
+
 class Knobs(Knobset):
     blue: ReleaseKnobs = ReleaseKnobs()
     green: ReleaseKnobs = ReleaseKnobs()
     balancer: BalancerKnobs = BalancerKnobs()
     customers: CustomerKnobs = CustomerKnobs()
     aws: AwsKnobs = AwsKnobs()
+    github: GithubKnobs = GithubKnobs()
 
     def changed_by(self, part: Mapping[str, JsonValue]) -> "Knobs":
         """These knobs with `part` (any part of the same shape) laid over. Raises pydantic.ValidationError."""

@@ -20,6 +20,7 @@ from app.rehearsal.agent import Agent
 from app.rehearsal.caddy import fingerprint
 from app.rehearsal.control import STAGING, agent_routes, control_routes
 from app.rehearsal.direction import Direction
+from app.rehearsal.github import GITHUB_KEY, Organisations, github_routes
 from app.rehearsal.haproxy import HaproxyView
 from app.rehearsal.stage import RangePorts, Stage
 
@@ -59,6 +60,7 @@ def application(
             await asyncio.to_thread(stage.stop)
 
     routes = control_routes(direction, token(folder / CONTROL_KEY))
+    routes += github_routes(Organisations(folder), token(folder / GITHUB_KEY), lambda: direction.knobs.github.refuse)
     if view is None:
         routes += agent_routes(agent, token(folder / AGENT_KEY))
     if stage.staging is not None:

@@ -10,11 +10,17 @@ from app.rehearsal import haproxy
 from app.rehearsal.aws.estate import CREDENTIALS, IDENTIFIERS, PROFILE, RECORD, REGION, Estate
 from app.rehearsal.cast import figures_of, staging_of, target_of
 from app.rehearsal.control import STAGING
+from app.rehearsal.github import GITHUB_KEY
 from app.rehearsal.ports import Ports
 from app.rehearsal.range import AGENT_KEY, CONTROL_KEY
 
 RangeTarget = Literal["agent", "haproxy", "aws"]
 TARGETS: tuple[str, ...] = get_args(RangeTarget)
+
+
+SCRIPTS = Path(__file__).with_name("scripts")
+GITHUB_VARIABLE = "RANGE_GITHUB"
+"""Where the scripts find the range's stand-in for GitHub: host:port, in the environment of the workers."""
 
 
 def is_target(word: str) -> TypeGuard[RangeTarget]:
@@ -59,7 +65,14 @@ def write_site(
         if figures:
             targets[second]["figures"] = figures
         customers[second] = _address(ports.control) + STAGING
-    site = {"kind": "range", "targets": targets, "range": {**control, "customers": customers}}
+    scripts = {
+        "folder": str(SCRIPTS),
+        "environment": [GITHUB_VARIABLE],
+        "shown": [GITHUB_VARIABLE],
+        "secrets": {f"{GITHUB_VARIABLE}_TOKEN": str(range_folder / GITHUB_KEY)},
+    }
+    around = {**control, "customers": customers}
+    site = {"kind": "range", "targets": targets, "range": around, "scripts": scripts}
     # JSON is YAML, and quotes whatever a path may hold.
     file.write_text("# Written at each start of the rehearsal.\n" + json.dumps(site, indent=2) + "\n")
 

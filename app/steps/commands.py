@@ -21,6 +21,7 @@ from app.domain.steps import (
     evolve,
     grouped,
     is_by_traffic,
+    is_run_by_worker,
     may_happen,
     owners,
 )
@@ -87,7 +88,14 @@ async def change_step(
             conflict=True,
             code="phase",
         )
-    row = await _row(session, deployment, phase, step_key)
+    row = await lock_step(session, deployment, phase, step_key)
+    if is_run_by_worker(action, step_of(row)):
+        raise Rejected(
+            f"A worker runs the script of “{title}”. Nothing was recorded.",
+            remedy="Abort the script first if it must not go on.",
+            conflict=True,
+            code="script",
+        )
     now = await database_now(session)
     if row.version != form.version:
         raise Rejected(
@@ -140,9 +148,12 @@ async def record(
     return step
 
 
-async def _row(session: AsyncSession, deployment: Deployment, phase: Phase, step_key: str) -> StepRun:
-    """The step's row, or a new one of version 0 that is not in the session yet. Steps are locked by their phase."""
-    key = (deployment.id, attempt_of(deployment, phase), phase.key, step_key)
+async def lock_step(
+    session: AsyncSession, deployment: Deployment, phase: Phase, step_key: str, *, attempt: int | None = None
+) -> StepRun:
+    """The step's row, or a new one of version 0 that is not in the session yet. Steps are locked by their phase, whose
+    row the caller has locked."""
+    key = (deployment.id, attempt or attempt_of(deployment, phase), phase.key, step_key)
     found = await session.get(StepRun, key, populate_existing=True)
     return found or StepRun(
         deployment_id=key[0], attempt=key[1], phase=key[2], step=key[3], state="open", evidence="", who="",

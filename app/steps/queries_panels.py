@@ -13,7 +13,17 @@ from app.domain.phases import WORDS as PHASE_WORDS
 from app.domain.phases import State as PhaseState
 from app.domain.plan import Action, Phase
 from app.domain.signoff_words import in_sentence, listed
-from app.domain.steps import Change, State, Step, after_key, grouped, is_by_traffic, may_happen, owners
+from app.domain.steps import (
+    Change,
+    State,
+    Step,
+    after_key,
+    grouped,
+    is_by_traffic,
+    is_run_by_worker,
+    may_happen,
+    owners,
+)
 from app.eventlog.log import versions_of
 from app.phases.commands_rows import rows_of as phase_rows
 from app.steps.commands import may_do
@@ -129,7 +139,7 @@ def _card(
     mark, word = _MARKS[step.state]
     ways = [
         change
-        for change in _WAYS[step.state]
+        for change in (() if is_run_by_worker(action, step) else _WAYS[step.state])
         if may_do(scope, phase, action, change) and may_happen(phase, state, change, is_after=False)
     ]
     moves = [_move(scope, phase, action.key, step, change, trouble, is_first=not n) for n, change in enumerate(ways)]
@@ -153,6 +163,7 @@ def _card(
         took=_took(step),
         tries=step.tries,
         advice=action.on_failure if step.state is State.FAILED else "",
+        link=("Its script", f"#script-{action.key}") if action.kind == "script" else None,
         moves=tuple(moves),
     )
 
@@ -166,8 +177,16 @@ def _took(step: Step) -> str:
 def _note(action: Action, step: Step) -> str:
     if action.kind == "task":
         return ""
+    if action.kind == "script" and not step.by_hand:
+        return _SCRIPT_NOTES.get(step.state, "")
     what = {"script": "the script", "canary": "the canary"}.get(action.kind, action.kind)
     return f"By hand in place of {what}" if step.by_hand else f"By hand for now, in place of {what}, with what shows it"
+
+
+_SCRIPT_NOTES: Mapping[State, str] = {
+    State.OPEN: "A worker runs its script, or you do it by hand, with what shows it",
+    State.RUNNING: "A worker runs its script",
+}
 
 
 def _where(scope: Scope, phase: Phase, action: Action) -> tuple[str, str]:
@@ -239,6 +258,9 @@ def _move(
     found = _MOVES[change]
     url = f"/d/{scope.id}/phases/{phase.key}/steps/{key}/{name}"
     move = replace(found, url=url, version=step.version, is_first=is_first, target=target)
+    is_script = any(action.key == key and action.kind == "script" for action in phase.actions)
+    if is_script and change is Change.START:
+        move = replace(move, button="Start by hand", kind="")
     if trouble is not None and (trouble.step, trouble.move) == (key, name):
         return replace(move, typed=trouble.typed, error=trouble.text)
     return move

@@ -10,6 +10,7 @@ from app.domain.errors import Rejected
 from app.domain.steps import AFTER, Change
 from app.phases.queries import phase_of
 from app.phases.queries_phase import phase_page
+from app.scripts.routes import bound_of
 from app.steps import commands, queries_panels
 from app.steps.forms import StepForm
 from app.steps.views import Trouble
@@ -100,5 +101,5 @@ async def _change(request: Request, scope: Scope, phase: str, step: str, change:
     if trouble is None:
         return RedirectResponse(f"/d/{scope.id}/phases/{phase}", status_code=303)
     found = phase_of(scope.plan, phase)
-    view = await database(request).read(lambda s: phase_page(s, scope, found, trouble))
+    view = await database(request).read(lambda s: phase_page(s, scope, found, bound_of(request), trouble))
     return await page(request, scope, "phases/phase.html", current="phases", status=status, trouble=None, **view.parts)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.domain.sides import Side
-from app.web import gallery_canary, gallery_phases
+from app.web import gallery_canary, gallery_phases, gallery_scripts
 from app.web.decision import AnswerView, CallView, DecisionView, SnapshotCell, SnapshotView
 from app.web.mission import (
     BannerView,
@@ -645,6 +645,8 @@ def context(theme: str = "system", direction: str = "ltr") -> dict[str, Any]:
         "side_blue": Side.BLUE,
         "canary": gallery_canary.SAMPLE,
         "phases": gallery_phases.PHASES,
+        "scripts": gallery_scripts.SCRIPTS,
+        "script_output": gallery_scripts.OUTPUT,
         "steps": gallery_phases.STEPS,
         "phase_marks": gallery_phases.PHASE_MARKS,
         "controls": gallery_phases.CONTROLS,

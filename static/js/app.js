@@ -14,4 +14,5 @@ import "./theme.js";
 import "./sound.js";
 import "./decision.js";
 
+if (document.querySelector("[data-output]")) import("./scripts.js");
 if (document.querySelector("[data-chart]")) import("./chart.js");

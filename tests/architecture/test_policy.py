@@ -90,6 +90,8 @@ WHO: dict[str, set[str] | frozenset[str]] = {
     "canary.lead": PHASE_LEADS | LEAD,
     "canary.speak": NOTE,
     "canary.take_back": NOTE | SWITCH | LEAD,
+    "scripts.run": NOTE,
+    "scripts.abort": NOTE,
     "traffic.view": EVERYBODY,
     "traffic.switch": SWITCH,
     "traffic.rollback": SWITCH | LEAD,
@@ -147,13 +149,17 @@ class Door:
         return self.path.format(deployment_id=web.deployment.id, person_id=1, token_id=1, **values)
 
 
+OWN_STEPS = ("steps.work", "scripts.run", "scripts.abort")
+"""Asked of a step of one's own; where that has no script, there is none to be found."""
+
+
 def own_work(plan: Plan, who: str, action: str) -> tuple[Phase, Step]:
     """A phase that this person leads and a step in it, or for work on steps one of their own: beyond the table, a
     command asks whose phase and whose step it is (tests/phases, tests/steps)."""
     position = who.removesuffix("_1")
     for phase in plan.phases:
         for step in phase.actions:
-            is_own = step.position == position if action == "steps.work" else position in phase.lead
+            is_own = step.position == position if action in OWN_STEPS else position in phase.lead
             if is_own:
                 return phase, step
     return plan.phases[0], plan.phases[0].actions[0]

@@ -192,6 +192,17 @@ class Day:
 
         await self.database.run(write)
 
+    async def age_step_up(self, login: str, by: timedelta) -> None:
+        """Let somebody's last confirmation be older; their session goes on."""
+
+        async def write(session: AsyncSession) -> None:
+            past = await database_now(session) - by
+            whose = select(Person.id).where(Person.login == login).scalar_subquery()
+            rows = update(WebSession).where(WebSession.person_id == whose)
+            await session.execute(rows.values(stepped_up_at=past))
+
+        await self.database.run(write)
+
     async def customers(self) -> dict[str, Any]:
         return await self.range.customers()
 

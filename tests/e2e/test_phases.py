@@ -56,7 +56,7 @@ async def test_phase_2_from_its_checklist_to_its_end(day: Day, visitors: Visitor
     await expect(lead.locator("#text-configure_github-finish-error")).to_contain_text("What shows it is missing")
     await lead.locator("#text-configure_github-finish").fill("https://github.example/orgs/alawael-org, 6 teams")
     await lead.locator("#button-configure_github-finish").click()
-    await expect(lead.locator("#step-configure_github a")).to_have_attribute(
+    await expect(lead.locator("#step-configure_github .proof a")).to_have_attribute(
         "href", "https://github.example/orgs/alawael-org"
     )
     await expect(lead.locator("#step-configure_github")).to_contain_text("By hand in place of the script")

@@ -11,6 +11,7 @@ from app.db.tables.freeze import ChangeFreeze, EmergencyPatch
 from app.db.tables.metrics import Reading
 from app.db.tables.people import ChannelCheck, Custody, DutyDone, EvidenceFile, PersonalTick
 from app.db.tables.phases import PhaseRun, StepRun
+from app.db.tables.scripts import ScriptOutput, ScriptRun
 from app.db.tables.traffic import Effect, Operation, OperationCheck, ProbeSummary, RollbackGrant, TargetState
 from app.db.tables.triggers import Alert, AlertDelivery, TriggerCheck, TriggerState
 from app.db.tables.workers import WorkerLease
@@ -50,6 +51,8 @@ __all__ = [
     "Reading",
     "RollbackGrant",
     "RosterSeat",
+    "ScriptOutput",
+    "ScriptRun",
     "Signoff",
     "StepRun",
     "TargetState",

@@ -6,23 +6,30 @@ command ends, when the time is up, when it floods, and when the input ends (whoe
 of the tree come to this process (PR_SET_CHILD_SUBREAPER), also those with a session of their own. The answer is one
 JSON object.
 
+An order with `live` (`hidden`: names of variables whose values are never shown, `signals`, `fatal_from`) tells the
+output while it comes: both outputs as one, a JSON object a line (reading.py), the answer as the last. It is also ended
+when a signal says that it failed. `grace` is then the seconds between TERM and KILL, `user` a user id, a group id and
+more group ids that the command runs as.
+
 Standard library only, and started bare, because each run of a script pays for its start.
 """
 
 import contextlib
 import ctypes
+import importlib
 import json
 import os
 import select
 import signal
 import sys
 import time
+from typing import Any
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 GRACE = 0.5
 """Seconds between TERM and KILL."""
-PATIENCE = 5.0
+PATIENCE = 4.5
 """Seconds of KILL before a process is reported as a survivor (one that the kernel does not let go)."""
 CHUNK = 65536
 
@@ -50,11 +57,20 @@ class Output:
             while self.is_open:
                 self.take()
 
+    def rest(self) -> bytes:
+        """What is in the pipe already, of an output that is carried elsewhere."""
+        os.set_blocking(self.read_end, False)
+        found = bytearray()
+        with contextlib.suppress(BlockingIOError):
+            while chunk := os.read(self.read_end, CHUNK):
+                found += chunk
+        return bytes(found)
+
     def as_json(self) -> dict[str, object]:
         return {"text": self.kept.decode("utf-8", "replace"), "dropped": self.total - len(self.kept)}
 
 
-def start(argv: list[str], out: Output, err: Output) -> tuple[int, str]:
+def start(argv: list[str], out: Output, err: Output, user: list[int] | None = None) -> tuple[int, str]:
     """The command's process id, and why it could not be started."""
     failure_read, failure_write = os.pipe()
     libc = ctypes.CDLL(None)
@@ -62,6 +78,10 @@ def start(argv: list[str], out: Output, err: Output) -> tuple[int, str]:
     if pid == 0:
         try:
             os.setsid()
+            if user is not None:
+                os.setgroups(user[2:])
+                os.setgid(user[1])
+                os.setuid(user[0])
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and a shell's pipes need it
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -72,7 +92,7 @@ def start(argv: list[str], out: Output, err: Output) -> tuple[int, str]:
             os.write(failure_write, str(problem).encode())
         finally:
             os._exit(127)
-    for descriptor in (failure_write, out.write_end, err.write_end):
+    for descriptor in {failure_write, out.write_end, err.write_end}:
         os.close(descriptor)
     with os.fdopen(failure_read, "rb") as failure:
         return pid, failure.read().decode("utf-8", "replace")
@@ -114,7 +134,7 @@ def descendants() -> list[int]:
     return found
 
 
-def end_everything(statuses: dict[int, int]) -> int:
+def end_everything(statuses: dict[int, int], grace: float = GRACE) -> int:
     """End and reap all descendants; how many survived."""
     began = time.monotonic()
     number = signal.SIGTERM
@@ -122,9 +142,9 @@ def end_everything(statuses: dict[int, int]) -> int:
     while True:
         alive = descendants() if reap(statuses) else []
         waited = time.monotonic() - began
-        if not alive or waited > PATIENCE:
+        if not alive or waited > grace + PATIENCE:
             return len(alive)
-        if waited > GRACE:
+        if waited > grace:
             number, signalled = signal.SIGKILL, set()
         for pid in alive:
             if pid not in signalled:
@@ -147,9 +167,81 @@ def reap(statuses: dict[int, int]) -> bool:
         return False
 
 
+class Told:
+    """This process's output, written as far as whoever listens takes it: a slow listener must not keep an order to
+    stop from being heard."""
+
+    def __init__(self) -> None:
+        self.waiting = bytearray()
+        os.set_blocking(1, False)
+
+    def say(self, words: object) -> None:
+        self.waiting += json.dumps(words).encode() + b"\n"
+
+    def write(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self.waiting:
+                del self.waiting[: os.write(1, self.waiting)]
+
+
+def watch_live(pid: int, output: Output, until: float, reader: Any, told: Told) -> str:
+    """Tell the output until something ends it; what that was."""
+    ending = os.pidfd_open(pid)
+    while True:
+        now = time.monotonic()
+        if now >= until:
+            return "late"
+        if not told.waiting and reader.due_in(now) <= 0 and (piece := reader.piece(now)) is not None:
+            told.say(piece)
+        reading = [output.read_end] if output.is_open and not reader.is_full else []
+        writing = [1] if told.waiting else []
+        wait = until - now if told.waiting else min(until - now, max(0.005, reader.due_in(now)))
+        ready, writable, _ = select.select([0, ending, *reading], writing, [], wait)
+        if writable:
+            told.write()
+        if output.read_end in ready:
+            chunk = os.read(output.read_end, CHUNK)
+            output.is_open = bool(chunk)
+            reader.feed(chunk)
+            if reader.fatal is not None:
+                return "signal"
+        elif ending in ready:
+            return "ended"
+        if 0 in ready and not os.read(0, CHUNK):
+            return "abandoned"
+
+
+def live(order: dict[str, Any]) -> None:
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))  # -I leaves this folder out
+    hidden = {name: os.environ[name] for name in order["hidden"] if name in os.environ}
+    reader = importlib.import_module("reading").Reader(hidden, order["signals"], order["fatal_from"])
+    until = time.monotonic() + order["within"]
+    output, told = Output(0), Told()
+    pid, problem = start(order["argv"], output, output, order["user"])
+    statuses: dict[int, int] = {}
+    try:
+        how = "not started" if problem else watch_live(pid, output, until, reader, told)
+    finally:
+        survivors = end_everything(statuses, order["grace"])
+    rest = output.rest()
+    reader.feed(rest)
+    reader.end()
+    if how == "ended" and reader.fatal is not None:
+        how = "signal"
+    os.set_blocking(1, True)
+    while (piece := reader.piece(time.monotonic())) is not None:
+        told.say(piece)
+        told.write()
+    told.say({"how": how, "code": statuses.get(pid), "problem": problem, "survivors": survivors})
+    told.write()
+
+
 def main() -> None:
     order = json.loads(sys.stdin.buffer.readline())
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if order.get("live"):
+        live(order)
+        return
     until = time.monotonic() + order["within"]
     out, err = Output(order["keep"]), Output(order["keep"])
     pid, problem = start(order["argv"], out, err)

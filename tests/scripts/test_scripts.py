@@ -1,0 +1,388 @@
+"""Scripts of steps on PostgreSQL: asked for by their position, run by a worker, judged by signals, lost and aborted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, text, update
+
+from app.db.engine import Database
+from app.db.tables import Deployment, ScriptOutput, ScriptRun, StepRun
+from app.domain.errors import Rejected
+from app.domain.phases import Change as PhaseChange
+from app.domain.plan import Plan
+from app.domain.scripts import State
+from app.domain.steps import Change
+from app.providers.script.folder import ScriptFolder
+from app.providers.script.running import Surroundings
+from app.scripts import commands, queries
+from app.scripts.forms import ScriptForm
+from app.scripts.queries import Bound
+from app.scripts.tasks import HEAD, TAIL, Runs
+from app.steps.commands import change_step
+from app.steps.forms import StepForm
+from app.steps.queries_panels import steps_view
+from app.web.access import Forbidden, NotFound, Scope
+from tests.conftest import Seeder, make_scope_of
+from tests.phases.ready import log_of, press, running
+
+CONFIG = "alawael-phase2-github-config.sh"
+ALL_SIX = (
+    "Organization alawael-org created",
+    "6 teams configured (48 members)",
+    "5 repositories created",
+    "8 secrets encrypted and stored",
+    "GitHub Actions workflows activated",
+    "All team members have access",
+)
+SUCCESS = "\n".join(f"echo '✅ {line}'" for line in ALL_SIX)
+
+
+class Day:
+    """Phase 2 running, a folder of scripts, and workers on it."""
+
+    def __init__(self, database: Database, deployment: Deployment, plan: Plan, lead: Scope, folder: Path) -> None:
+        self.database, self.deployment, self.plan, self.lead, self.folder = database, deployment, plan, lead, folder
+        self.phase = plan.phase("github")
+        self.action = self.phase.actions[0]
+        self.workers: list[Runs] = []
+
+    def script(self, body: str, name: str = CONFIG) -> None:
+        (self.folder / name).write_text(f"#!/bin/bash\n{body}\n")
+
+    def worker(self, name: str = "worker-1") -> Runs:
+        self.workers.append(Runs(self.database, ScriptFolder(Surroundings(self.folder)), name))
+        return self.workers[-1]
+
+    @property
+    def bound(self) -> Bound:
+        return Bound(ScriptFolder(Surroundings(self.folder)), str(self.folder), "", is_here=True)
+
+    async def ask(self, scope: Scope | None = None, *, version: int | None = None, key: str = "", why: str = "") -> int:
+        step = await self.step()
+        form = ScriptForm.model_validate(
+            {"version": version if version is not None else (step.version if step else 0), "_key": key}
+        )
+        return await self.database.run(
+            lambda s: commands.request_run(s, scope or self.lead, "github", "configure_github", form, why)
+        )
+
+    async def abort(self, scope: Scope | None = None) -> None:
+        step = await self.step()
+        form = ScriptForm(version=step.version if step else 0)
+        await self.database.run(lambda s: commands.abort_run(s, scope or self.lead, "github", "configure_github", form))
+
+    async def run(self, number: int) -> ScriptRun:
+        return await self.database.read(lambda s: s.get_one(ScriptRun, number, populate_existing=True))
+
+    async def step(self) -> StepRun | None:
+        wanted = select(StepRun).where(StepRun.step == "configure_github")
+        return await self.database.read(lambda s: s.scalar(wanted.execution_options(populate_existing=True)))
+
+    async def output(self) -> str:
+        return (await self.database.read(lambda s: queries.whole_output(s, self.lead, self.phase, self.action)))[1]
+
+    async def view(self, scope: Scope | None = None) -> queries.ScriptView:
+        return await self.database.read(
+            lambda s: queries.script_view(s, scope or self.lead, self.phase, self.action, self.bound)
+        )
+
+    async def do(self, change: Change, words: str = "") -> None:
+        step = await self.step()
+        form = StepForm(text=words, version=step.version if step else 0)
+        await self.database.run(lambda s: change_step(s, self.lead, "github", "configure_github", change, form))
+
+    async def until(self, is_so: Callable[[], Awaitable[bool]], within: float = 15) -> None:
+        async with asyncio.timeout(within):
+            while not await is_so():
+                await asyncio.sleep(0.05)
+
+    async def printed(self, words: str) -> None:
+        """Wait until the output holds these words."""
+
+        async def is_so() -> bool:
+            rows = await self.database.read(lambda s: s.scalars(select(ScriptOutput.text)))
+            return any(words in row for row in rows)
+
+        await self.until(is_so)
+
+
+@pytest.fixture
+async def day(committed_db: Database, seed: Seeder, plan: Plan, settings: object, tmp_path: Path) -> Day:
+    deployment = await seed(committed_db)
+    lead = await make_scope_of(committed_db, settings)(deployment, "devops_lead")  # type: ignore[arg-type]
+    await running(committed_db, deployment, plan, lead)
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    return Day(committed_db, deployment, plan, lead, folder)
+
+
+@pytest.fixture
+def other(day: Day, settings: object) -> Callable[[str], Awaitable[Scope]]:
+    return lambda login: make_scope_of(day.database, settings)(day.deployment, login)  # type: ignore[arg-type]
+
+
+async def test_a_run_that_says_all_it_should_does_the_step_with_what_shows_it(day: Day) -> None:
+    day.script(SUCCESS)
+    number = await day.ask()
+    view = await day.view()
+    assert (view.word, view.run_url) == ("Waiting", "")
+    await day.worker().ensure(number)
+    run, step = await day.run(number), await day.step()
+    assert step is not None
+    assert (run.state, run.exit_code, run.total) == ("done", 0, len((await day.output()).encode()))
+    assert (step.state, step.evidence, step.by_hand) == ("done", "Exit code 0, all 6 success signals seen", False)
+    assert step.who == "The script, run by DevOps lead"
+    assert await day.output() == "".join(f"✅ {line}\n" for line in ALL_SIX)
+    view = await day.view()
+    assert [line.mark for line in view.signals] == ["ok"] * 6 + ["wait"] * 5
+    assert [line.line for line in view.signals[:6]] == [1, 2, 3, 4, 5, 6]
+    kinds = [event.kind for event in await log_of(day.database, day.deployment)]
+    assert kinds[-4:] == ["steps.started", "scripts.requested", "steps.finished", "scripts.ended"]
+
+
+async def test_a_failure_signal_fails_the_step_and_documents_itself(day: Day) -> None:
+    day.script("echo 'creating teams'; echo 'gh: HTTP 403 Forbidden'; sleep 30; touch never")
+    number = await day.ask()
+    await day.worker().ensure(number)
+    run, step = await day.run(number), await day.step()
+    assert step is not None
+    assert run.state == "failed"
+    assert step.state == "failed"
+    assert step.evidence == (
+        "Its output says “HTTP 403 Forbidden” in line 2: gh: HTTP 403 Forbidden\n"
+        "Last lines:\ncreating teams\ngh: HTTP 403 Forbidden"
+    )
+    view = await day.view()
+    assert view.advice == "Stop, document the error, take the manual set-up path."
+    assert view.signals[6].mark == "crit"
+    assert not view.run_url, "a failed step is tried again by who leads the phase"
+    steps = await day.database.read(lambda s: steps_view(s, day.lead, day.phase))
+    assert [move.key for move in steps.cards[0].moves] == ["retry", "bypass", "stop"]
+    await day.do(Change.RETRY)
+    day.script(SUCCESS)
+    assert (await day.view()).run_url
+    again = await day.ask()
+    await day.worker().ensure(again)
+    step = await day.step()
+    assert step is not None
+    assert (step.state, step.tries) == ("done", 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (SUCCESS + "\nexit 4", "It ended with exit code 4."),
+        ("echo '6 teams configured (48 members)'", "It ended with exit code 0, but did not say “Organization"),
+        ("kill -9 $$", "It was ended by signal 9."),
+    ],
+)
+async def test_success_takes_exit_code_zero_and_every_signal(day: Day, body: str, why: str) -> None:
+    day.script(body)
+    await day.worker().ensure(await day.ask())
+    step = await day.step()
+    assert step is not None
+    assert step.state == "failed"
+    assert step.evidence.startswith(why)
+
+
+async def test_a_script_that_is_not_there_fails_with_where_it_was_looked_for(
+    day: Day, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.scripts.tasks.LET_OTHERS_FIRST_S", 0.0)
+    await day.worker().ensure(await day.ask())
+    step = await day.step()
+    assert step is not None
+    assert "is not in the folder of scripts" in step.evidence
+
+
+async def test_a_worker_without_the_script_leaves_it_to_one_that_has_it(day: Day, tmp_path: Path) -> None:
+    day.script(SUCCESS)
+    number = await day.ask()
+    await Runs(day.database, None, "without").ensure(number)
+    assert (await day.run(number)).state == "waiting"
+    await day.worker().ensure(number)
+    assert (await day.run(number)).state == "done"
+
+
+async def test_only_its_position_runs_it_once_and_from_a_current_page(
+    day: Day, other: Callable[[str], Awaitable[Scope]]
+) -> None:
+    day.script("sleep 30")
+    with pytest.raises(Forbidden, match="belongs to another position: DevOps lead"):
+        await day.ask(await other("operations"))
+    with pytest.raises(NotFound):
+        await day.database.run(lambda s: commands.request_run(s, day.lead, "github", "access_status", ScriptForm(), ""))
+    with pytest.raises(Rejected, match="cannot be run here: no folder") as refused:
+        await day.ask(why="no folder")
+    assert refused.value.remedy == "Do the step by hand."
+    first = await day.ask(version=0, key="press")
+    assert await day.ask(version=0, key="press") == first
+    with pytest.raises(Rejected, match="changed this step"):
+        await day.ask(version=0, key="another")
+    with pytest.raises(Rejected, match="Only an open step can be started"):
+        await day.ask(key="another")
+    for change in (Change.FINISH, Change.FAIL, Change.UNDO):
+        with pytest.raises(Rejected, match="A worker runs the script"):
+            await day.do(change, "words")
+    steps = await day.database.read(lambda s: steps_view(s, day.lead, day.phase))
+    assert steps.cards[0].moves == ()
+    count = await day.database.read(lambda s: s.scalar(select(func.count()).select_from(ScriptRun)))
+    assert count == 1
+
+
+async def test_nothing_is_run_while_the_phase_is_on_hold(day: Day) -> None:
+    day.script(SUCCESS)
+    await press(day.database, day.lead, "github", PhaseChange.HOLD, reason="wait")
+    with pytest.raises(Rejected, match="Phase 2 is on hold"):
+        await day.ask()
+
+
+async def test_a_step_by_hand_is_no_script(day: Day) -> None:
+    day.script(SUCCESS)
+    await day.do(Change.START)
+    assert (await day.view()).sentence == "By hand, in place of the script."
+    await day.do(Change.FINISH, "set up in the console")
+
+
+async def test_an_abort_ends_it_within_five_seconds_and_names_who(
+    day: Day, other: Callable[[str], Awaitable[Scope]]
+) -> None:
+    day.script(
+        "trap '' TERM; echo begun; (setsid bash -c 'trap \"\" TERM; while :; do sleep 1; done' &)\n"
+        "while :; do sleep 1; done"
+    )
+    number = await day.ask()
+    task = day.worker().begin(number)
+    await day.printed("begun")
+    with pytest.raises(Forbidden):
+        await day.abort(await other("operations"))
+    began = asyncio.get_running_loop().time()
+    await day.abort(await other("project_manager"))
+    assert (await day.view()).word == "ENDING"
+    await task
+    assert asyncio.get_running_loop().time() - began < 5
+    run, step = await day.run(number), await day.step()
+    assert step is not None
+    assert (run.state, step.state) == ("aborted", "failed")
+    assert step.evidence.startswith("Aborted by Project manager; the script and all it started were ended.")
+    with pytest.raises(Rejected, match="does not run"):
+        await day.abort()
+
+
+async def test_an_abort_before_any_worker_took_it(day: Day) -> None:
+    day.script("touch ran")
+    number = await day.ask()
+    await day.abort()
+    await day.worker().ensure(number)
+    assert (await day.run(number)).state == "aborted"
+    assert not (day.folder / "ran").exists()
+
+
+async def run_out(database: Database) -> None:
+    late = func.clock_timestamp() - text("interval '1 second'")
+    await database.run(lambda s: s.execute(update(ScriptRun).values(lease_until=late)))
+
+
+async def test_a_run_whose_worker_is_gone_is_lost_and_never_begun_again(day: Day) -> None:
+    day.script("echo run >> runs; " + SUCCESS)
+    number = await day.ask()
+    claimed = await day.database.run(lambda s: commands.claim(s, number, "dead"))
+    assert claimed is not None
+    worker = day.worker()
+    await worker.sweep()
+    assert (await day.run(number)).state == "running", "its lease still holds"
+    await run_out(day.database)
+    await worker.sweep()
+    await asyncio.sleep(0.5)
+    run, step = await day.run(number), await day.step()
+    assert step is not None
+    assert (run.state, step.state) == ("lost", "failed")
+    assert "Whether the script came to its end is not known" in step.evidence
+    assert not (day.folder / "runs").exists()
+
+
+async def test_a_worker_that_stood_still_records_nothing_over_the_newer_state(day: Day) -> None:
+    day.script("echo begun; sleep 2; " + SUCCESS)
+    number = await day.ask()
+    frozen = day.worker("frozen")
+    task = frozen.begin(number)
+    await day.printed("begun")
+    await run_out(day.database)
+    await day.worker("other").sweep()
+    await day.do(Change.BYPASS, "set up by hand")
+    await task
+    run, step = await day.run(number), await day.step()
+    assert step is not None
+    assert (run.state, step.state, step.evidence) == ("lost", "skipped", "set up by hand")
+    assert "Organization" not in await day.output()
+
+
+async def test_what_the_plan_calls_idempotent_is_run_again_once(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    again = day.action.model_copy(update={"idempotent": True})
+    monkeypatch.setattr("app.scripts.commands.script_of", lambda *_: (day.phase, again))
+    day.script("echo run >> runs; " + SUCCESS)
+    number = await day.ask()
+    await day.database.run(lambda s: commands.claim(s, number, "dead"))
+    await run_out(day.database)
+    worker = day.worker()
+    await worker.sweep()
+    await worker.ensure(number)
+    run = await day.run(number)
+    assert (run.state, run.begun) == ("done", 2)
+    assert (day.folder / "runs").read_text() == "run\n"
+
+
+async def test_much_output_is_bounded_and_followed_by_a_browser_that_is_behind(day: Day) -> None:
+    day.script(
+        "yes 'a line that is rather long, so that it becomes a lot' | head -c 12000000; echo; echo the end; exit 1"
+    )
+    number = await day.ask()
+    await day.worker().ensure(number)
+    run, whole = await day.run(number), await day.output()
+    assert run.total == 12_000_000 + len("\nthe end\n")
+    assert len(whole) < HEAD + TAIL + 200_000
+    assert whole.endswith("the end\n")
+    assert "left out here …" in whole
+    assert run.left_out > 0
+    seen, at, last = "", 0, 0
+    while True:
+        last = number if at else 0
+        pieces = await day.database.read(
+            lambda s, run=last, after=at: queries.pieces_after(s, day.lead, day.phase, day.action, run, after)  # type: ignore[misc]
+        )
+        assert len(pieces.text) <= 2 * queries.AT_ONCE
+        seen, at = seen + pieces.text, pieces.after
+        if not pieces.has_more:
+            break
+    assert seen.endswith("the end\n")
+    assert len(seen) <= queries.BEHIND_MOST + queries.AT_ONCE
+
+
+async def test_the_estimate_is_the_median_of_what_succeeded_here(day: Day) -> None:
+    day.script(SUCCESS)
+    assert (await day.view()).estimate.words.startswith("It did not run here before")
+    await day.worker().ensure(await day.ask())
+    start = func.clock_timestamp() - text("interval '42 seconds'")
+    await day.database.run(
+        lambda s: s.execute(update(ScriptRun).values(started_at=start, finished_at=func.clock_timestamp()))
+    )
+    assert (await day.view()).estimate.words == "Usually 42\u00a0s, from 1 run."
+
+
+async def test_a_worker_that_ends_in_good_order_ends_its_script_and_says_so(day: Day) -> None:
+    day.script("echo begun; while :; do sleep 1; done")
+    number = await day.ask()
+    worker = day.worker()
+    worker.begin(number)
+    await day.printed("begun")
+    await worker.stop()
+    assert (await day.run(number)).state == "aborted"
+    step = await day.step()
+    assert step is not None
+    assert step.evidence.startswith("The worker that ran it was stopped")
+
+
+def test_states_in_words() -> None:
+    assert set(queries._MARKS) == set(State)
