@@ -54,6 +54,6 @@ async def test_with_tls_browsers_are_told_to_stay_with_it() -> None:
         async def send(message: Any, into: list[Any] = sent) -> None:
             into.append(message)
 
-        await SecurityMiddleware(app, tls=tls)({"type": "http", "path": "/"}, receive, send)
+        await SecurityMiddleware(app, tls=tls)({"type": "http", "path": "/", "headers": []}, receive, send)
         told = dict(sent[0]["headers"]).get(b"strict-transport-security", b"")
         assert told.startswith(b"max-age=31536000") == tls

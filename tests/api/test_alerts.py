@@ -107,27 +107,31 @@ async def test_a_delivery_is_accepted_once(web: Web, client: httpx.AsyncClient, 
 
 
 BODY = alert()
-FORGED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
-    "no signature": (PAGER, BODY, {}, 401, "signature"),
-    "another secret": (PAGER, BODY, headers(BODY, secret=b"another secret, as long"), 401, "signature"),
-    "another body": (PAGER, alert(severity="info"), headers(BODY, delivery="delivery-1"), 401, "signature"),
-    "another delivery id": (PAGER, BODY, {**headers(BODY), "x-gonogo-delivery": "delivery-2"}, 401, "signature"),
-    "signed long ago": (PAGER, BODY, headers(BODY, at=time.time() - 301), 401, "old"),
-    "signed in the future": (PAGER, BODY, headers(BODY, at=time.time() + 900), 401, "old"),
-    "no such hook": ("/api/v1/alerts/json/nobody", BODY, headers(BODY), 404, "hook"),
-    "hook of another kind": ("/api/v1/alerts/json/aws", BODY, headers(BODY), 404, "hook"),
-    "another target": (PAGER, alert(target="staging"), headers(alert(target="staging")), 404, "addressee"),
-    "nobody named": ("/api/v1/alerts/json/open", BODY, headers(BODY), 404, "addressee"),
-    "no such deployment": (PAGER, alert(deployment=99), headers(alert(deployment=99)), 404, "addressee"),
-    "not readable": (PAGER, b"{", headers(b"{"), 422, "unreadable"),
-    "a field of the wrong kind": (PAGER, alert(state="on"), headers(alert(state="on")), 422, "unreadable"),
-    "secret cannot be read": ("/api/v1/alerts/json/lost", BODY, headers(BODY), 503, "secret"),
-}
+
+
+def forged() -> dict[str, tuple[str, bytes, dict[str, str], int, str]]:
+    """Signed when it is asked for: a signature is good for five minutes."""
+    return {
+        "no signature": (PAGER, BODY, {}, 401, "signature"),
+        "another secret": (PAGER, BODY, headers(BODY, secret=b"another secret, as long"), 401, "signature"),
+        "another body": (PAGER, alert(severity="info"), headers(BODY, delivery="delivery-1"), 401, "signature"),
+        "another delivery id": (PAGER, BODY, {**headers(BODY), "x-gonogo-delivery": "delivery-2"}, 401, "signature"),
+        "signed long ago": (PAGER, BODY, headers(BODY, at=time.time() - 301), 401, "old"),
+        "signed in the future": (PAGER, BODY, headers(BODY, at=time.time() + 900), 401, "old"),
+        "no such hook": ("/api/v1/alerts/json/nobody", BODY, headers(BODY), 404, "hook"),
+        "hook of another kind": ("/api/v1/alerts/json/aws", BODY, headers(BODY), 404, "hook"),
+        "another target": (PAGER, alert(target="staging"), headers(alert(target="staging")), 404, "addressee"),
+        "nobody named": ("/api/v1/alerts/json/open", BODY, headers(BODY), 404, "addressee"),
+        "no such deployment": (PAGER, alert(deployment=99), headers(alert(deployment=99)), 404, "addressee"),
+        "not readable": (PAGER, b"{", headers(b"{"), 422, "unreadable"),
+        "a field of the wrong kind": (PAGER, alert(state="on"), headers(alert(state="on")), 422, "unreadable"),
+        "secret cannot be read": ("/api/v1/alerts/json/lost", BODY, headers(BODY), 503, "secret"),
+    }
 
 
 async def test_what_is_not_genuine_changes_nothing_but_one_line(web: Web, client: httpx.AsyncClient) -> None:
     before = await rows(web)
-    for name, (url, body, signed, status, code) in FORGED.items():
+    for name, (url, body, signed, status, code) in forged().items():
         web.app.state.alerts.told.clear()
         told = len(await refused(web))
         for _ in range(3):

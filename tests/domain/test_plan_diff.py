@@ -73,7 +73,7 @@ def test_no_leaf_changes_untold(leaf: tuple[tuple[str | int, ...], Any], number:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_lists_that_were_shuffled_or_cut_are_told_and_the_way_back_mirrors(data: st.DataObject) -> None:
-    names = ["positions", "metrics", "triggers", "phases", "channels", "rules"]
+    names = ["positions", "metrics", "triggers", "phases", "channels", "avoid"]
     name = data.draw(st.sampled_from(names))
     entries = listed(DOCUMENT[name])
     order = data.draw(st.permutations(range(len(entries))))

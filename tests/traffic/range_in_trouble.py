@@ -60,7 +60,7 @@ class Trouble:
         if not is_first:
             await self.team["Project manager"].post("/reopen")
         for member in self.team.members.values():
-            await tick(member)
+            await tick(member, "before_production")
         await self.until(_is_measured, 60, "both sides are measured and the pre-flight is in")
         for title in SIGNERS:
             await sign_off(self.team[title])
