@@ -34,7 +34,7 @@ from tests.bench.triggers import measure_triggers
 BASE_PORT = 8800
 PORTS_APART = 10
 CUSTOMERS = 120
-LANES = 4
+LANES = 2
 CUSTOMERS_A_LANE = 15
 ROUNDS = 20
 ROUNDS_OF = {"triggers": 10, "breakglass": 50, "latency": 200, "races": 100}

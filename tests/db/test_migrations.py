@@ -56,7 +56,11 @@ def test_the_schema_is_what_the_models_say(postgres: EmbeddedPostgres) -> None:
 
 
 @pytest.mark.parametrize(
-    "statement", ["update event set text = ''", "delete from event", "truncate event", "delete from event_chain"]
+    "statement",
+    [
+        *("update event set text = ''", "delete from event", "truncate event", "delete from event_chain"),
+        *("update break_glass_line set text = ''", "delete from break_glass_line", "truncate break_glass_line"),
+    ],
 )
 def test_the_application_cannot_change_the_log(postgres: EmbeddedPostgres, statement: str) -> None:
     engine = sa.create_engine(postgres.url("template_gonogo", "app"))
