@@ -20,4 +20,4 @@ USER gonogo
 VOLUME /data
 EXPOSE 8400
 CMD ["uvicorn", "app.main:create_app", "--factory", "--host", "0.0.0.0", "--port", "8400", \
-     "--timeout-graceful-shutdown", "3", "--no-access-log"]
+     "--timeout-graceful-shutdown", "3", "--timeout-keep-alive", "75", "--no-access-log"]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app.command_plan import plan, read_or_exit
-from app.config import Misconfigured, from_env
+from app.config import KEEP_ALIVE_S, Misconfigured, from_env
 
 TARGETS = (
     "What steers the traffic: agent (the range's own), haproxy (a real one, if installed) or aws (a simulated AWS)."
@@ -63,7 +63,13 @@ def serve(
         worker = subprocess.Popen([sys.executable, "-m", "app.worker"], env={**os.environ})
     try:
         uvicorn.run(
-            "app.main:create_app", factory=True, host=host, port=port, timeout_graceful_shutdown=3, access_log=False
+            "app.main:create_app",
+            factory=True,
+            host=host,
+            port=port,
+            timeout_graceful_shutdown=3,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            access_log=False,
         )
     finally:
         if worker is not None:

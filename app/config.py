@@ -11,6 +11,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 Mode = Literal["range", "live"]
 
+KEEP_ALIVE_S = 75
+"""How long the web process keeps an idle connection: longer than a proxy before it does (an ALB 60 s), or a press could
+be written into a connection that closes at that moment. The Dockerfile and the rehearsal say the same."""
+
 
 class Misconfigured(Exception):
     """A setting is missing or cannot be used; the message names the variable and the remedy."""

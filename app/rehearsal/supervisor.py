@@ -317,6 +317,7 @@ class Installation:
     def _make_web(self) -> Child:
         arguments = ["-m", "uvicorn", "app.main:create_app", "--factory", "--host", "127.0.0.1"]
         arguments += ["--port", str(self.ports.web), "--timeout-graceful-shutdown", "3", "--no-access-log"]
+        arguments += ["--timeout-keep-alive", "75"]  # app.config.KEEP_ALIVE_S
         return self._python("web", arguments, self.environment, answers(f"{self.url}/readyz"))
 
     def _make_worker(self, number: int) -> Child:

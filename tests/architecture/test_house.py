@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config import ROOT
+from app.config import KEEP_ALIVE_S, ROOT
 from app.main import FEATURES
 
 VOCABULARY = ("routes", "forms", "commands", "queries", "views", "tasks")
@@ -52,3 +52,8 @@ def test_links_and_paths_in_docs_lead_somewhere(doc: Path) -> None:
 def test_no_vague_names() -> None:
     vague = {"utils", "helpers", "common", "manager", "service", "data", "info", "misc"}
     assert [path for path in (ROOT / "app").rglob("*.py") if path.stem in vague] == []
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "app/rehearsal/supervisor.py"])
+def test_the_web_process_outwaits_a_proxy_wherever_it_is_started(file: str) -> None:
+    assert f'"--timeout-keep-alive", "{KEEP_ALIVE_S}"' in (ROOT / file).read_text(encoding="utf-8")
