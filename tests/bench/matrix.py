@@ -32,7 +32,7 @@ from app.providers.range_control import RangeControl
 from app.rehearsal.supervisor import Installation
 from tests.bench.outages import without_postgres, without_web
 from tests.bench.points import FAMILIES, ORDERED, Finding, Pair, Point, Struck, pairs_of
-from tests.bench.rounds import SIGNERS, received_writes
+from tests.bench.rounds import SIGN_IN_AGAIN_S, SIGNERS, received_writes
 
 TAKEOVER_S = 3.0
 FAULT_FILE = "fault.json"
@@ -48,7 +48,10 @@ class Matrix:
     file: Path
     database: Database
     control: RangeControl
+    number: int
+    """Of the deployment."""
     team: Team
+    signed_in_at: float
     findings: list[Finding] = field(default_factory=list)
     rounds: int = 0
 
@@ -62,7 +65,7 @@ class Matrix:
         number = await database.read(lambda session: session.scalar(select(Deployment.id).limit(1))) or 0
         team = await gather_team(installation.url, number)
         file = Path(installation.environment["GONOGO_FAULT_FILE"])
-        return cls(installation, file, database, control, team)
+        return cls(installation, file, database, control, number, team, time.monotonic())
 
     async def aclose(self) -> None:
         await self.team.aclose()
@@ -74,6 +77,7 @@ class Matrix:
     async def arm(self) -> None:
         """Everything up to the armed switch; after the first round a new attempt."""
         await self._forget_closed_connections()
+        await self._sign_in_again()
         if self.rounds:
             await self.team["Project manager"].post("/reopen")
         self.rounds += 1
@@ -84,8 +88,16 @@ class Matrix:
         await self.team["Project manager"].post("/proceed")
         await self._arm_when_proven()
 
+    async def _sign_in_again(self) -> None:
+        """Before the last time is too long ago for what asks for a fresh one."""
+        if time.monotonic() - self.signed_in_at < SIGN_IN_AGAIN_S:
+            return
+        old, self.team = self.team, await gather_team(self.installation.url, self.number)
+        self.signed_in_at = time.monotonic()
+        await old.aclose()
+
     async def _forget_closed_connections(self) -> None:
-        """The web process closes what was idle for 5 s; a form must not be the first to find out."""
+        """A web process that was killed closed them; a form must not be the first to find out."""
         for member in self.team.members.values():
             with contextlib.suppress(httpx.TransportError):
                 await member.client.get("/healthz")
