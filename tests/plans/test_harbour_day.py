@@ -2,30 +2,26 @@
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import pytest
-from ruamel.yaml import YAML
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.config import ROOT, Settings
+from app.config import Settings
+from app.db.engine import Database
 from app.db.tables import Deployment
 from app.deployments import commands
 from app.deployments.commands import database_now
 from app.domain.errors import Rejected
-from app.main import create_app
-from app.providers.plan_yaml import load_plan
 from app.seed import create_rehearsal
 from app.wiring import Site
-from tests.conftest import ScopeOf, Web, make_scope_of
+from tests.conftest import ScopeOf, Web, WebOf, make_scope_of
+from tests.known_plans import HARBOUR as PLAN
+from tests.known_plans import HARBOUR_FILE
 from tests.traffic.armed import cast_go, count_events, press_rollback, press_switch, prove, state_of, target_of
 
-FILE = ROOT / "plans" / "harbour.yaml"
-SOURCE = FILE.read_text(encoding="utf-8")
-PLAN = load_plan(SOURCE, FILE.name)
+SOURCE = HARBOUR_FILE.read_text(encoding="utf-8")
 SIGNERS = ("platform_engineer_1", "cargo_desk", "customs_liaison")
 EVERYBODY = (*SIGNERS, "platform_engineer_2", "harbour_master", "data_steward", "terminal_observer", "admin")
 PAGES = (
@@ -41,26 +37,21 @@ ALAWAELS = re.compile(
 
 
 @pytest.fixture
-async def harbour(database_url: str, site: Site, settings: Settings) -> AsyncIterator[Web]:
+async def harbour(web_of: WebOf, site: Site) -> AsyncIterator[Web]:
     """The application on a site that binds the port's target, with one rehearsal of its plan."""
-    document = site.model_dump(mode="json")
-    document["targets"] = {"booking": document["targets"]["production"]}
-    settings = replace(settings, database_url=database_url)
-    with settings.site_file.open("w", encoding="utf-8") as handle:
-        YAML(typ="safe").dump(document, handle)
-    app = create_app(settings)
+    bound = site.model_copy(update={"targets": {"booking": site.targets["production"]}})
 
-    async def write(session: AsyncSession) -> Deployment:
-        made = await create_rehearsal(session, app.state.site, PLAN, SOURCE)
-        made.target_configuration = "configuration-1"
-        await session.flush()
-        return made
+    async def seed(database: Database) -> Deployment:
+        async def write(session: AsyncSession) -> Deployment:
+            made = await create_rehearsal(session, bound, PLAN, SOURCE)
+            made.target_configuration = "configuration-1"
+            await session.flush()
+            return made
 
-    database = app.state.database
-    deployment = await database.run(write)
-    async with AsyncExitStack() as stack:
-        yield Web(app, database, deployment, stack)
-    await database.engine.dispose()
+        return await database.run(write)
+
+    async with web_of(bound, seed) as found:
+        yield found
 
 
 @pytest.fixture
