@@ -230,7 +230,9 @@ class Web:
     async def client_as(self, login: str | None) -> httpx.AsyncClient:
         """A client signed in as the person with this login (a position's key), or nobody's for None."""
         client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=self.app, raise_app_exceptions=False), base_url="http://gonogo.test"
+            transport=httpx.ASGITransport(app=self.app, raise_app_exceptions=False),
+            base_url="http://gonogo.test",
+            headers={"accept-encoding": "identity"},  # packing and unpacking is tested on its own
         )
         await self.stack.enter_async_context(client)
         if login is not None:
