@@ -43,8 +43,8 @@ from app.web.compression import CompressionMiddleware
 from app.web.rendering import Frame
 from app.web.security import SecurityMiddleware
 from app.web.sharing import Shelf
-from app.web.static_files import StaticFiles
-from app.web.templates import make_templates
+from app.web.static_files import static_files
+from app.web.templates import page_templates
 from app.wiring import Site, make_ports
 
 log = structlog.get_logger()
@@ -149,15 +149,26 @@ def _scripts(site: Site) -> Bound:
     return Bound(site.scripts.bind(user=""), str(folder), site.scripts.user, folder.is_dir())
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application, wired. Raises Misconfigured when a setting or site.yaml cannot be used."""
-    settings = settings or from_env()
-    configure_logs()
-    static = StaticFiles()
+def make_app(*, tls: bool) -> FastAPI:
+    """Routes, static files and middleware: all that is the same whatever the settings and the site. `wire` gives it
+    the rest."""
     app = FastAPI(title="gonogo", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan)
+    app.include_router(core)
+    for feature in FEATURES:
+        app.include_router(import_module(f"app.{feature}.routes").router)
+    app.mount("/static", static_files())
+    errors.install(app)
+    app.add_middleware(CompressionMiddleware)
+    app.add_middleware(SecurityMiddleware, tls=tls)
+    return app
+
+
+def wire(app: FastAPI, settings: Settings, database: Database) -> None:
+    """Give the application its settings, its site and its database. Raises Misconfigured when a setting or site.yaml
+    cannot be used."""
     app.state.settings = settings
     app.state.site = make_ports(settings).site
-    app.state.database = Database(make_engine(settings.database_url))
+    app.state.database = database
     if settings.fault_file is not None:
         FaultPoint(settings.fault_file, "web").on_presses()
     app.state.hub = Hub(settings.database_url)
@@ -165,15 +176,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     shelf = app.state.shelf = Shelf()
     app.state.alerts = AlertDoor(app.state.site.alerts, SnsVerifier(BoundedFetcher()))
     app.state.frame = Frame(
-        make_templates(static), lambda scope: build_mission(app.state.database, shelf, scope), settings.is_range
+        page_templates(), lambda scope: build_mission(app.state.database, shelf, scope), settings.is_range
     )
     bind_reactions(reactions.TABLE)
     app.state.rehearse = lambda session, plan, source: create_rehearsal(session, app.state.site, plan, source)
-    app.include_router(core)
-    for feature in FEATURES:
-        app.include_router(import_module(f"app.{feature}.routes").router)
-    app.mount("/static", static)
-    errors.install(app)
-    app.add_middleware(CompressionMiddleware)
-    app.add_middleware(SecurityMiddleware, tls=settings.secure_cookies)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application, wired. Raises Misconfigured when a setting or site.yaml cannot be used."""
+    settings = settings or from_env()
+    configure_logs()
+    app = make_app(tls=settings.secure_cookies)
+    wire(app, settings, Database(make_engine(settings.database_url)))
     return app

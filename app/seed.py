@@ -59,19 +59,19 @@ async def seat_people(session: AsyncSession, plan: Plan) -> tuple[SeatHolder, ..
     """One person for each seat of the plan and an administrator, found or made by their login."""
     now = await database_now(session)
     known = {person.login: person for person in await session.scalars(select(Person))}
-    holders: list[SeatHolder] = []
-    for position in plan.positions:
-        for seat in range(1, position.seats + 1):
-            login = position.key if position.seats == 1 else f"{position.key}_{seat}"
-            person = known.get(login)
-            if person is None:
-                person = Person(login=login, name=seat_name(position, seat), password_hash=None, created_at=now)
-                session.add(person)
-                await session.flush()
-            holders.append(SeatHolder(position.key, seat, person.id))
+    seats = [
+        (position.key if position.seats == 1 else f"{position.key}_{seat}", position, seat)
+        for position in plan.positions
+        for seat in range(1, position.seats + 1)
+    ]
+    wanted = {login: seat_name(position, seat) for login, position, seat in seats if login not in known}
+    fresh = [Person(login=login, name=name, password_hash=None, created_at=now) for login, name in wanted.items()]
     if "admin" not in known:
-        session.add(Person(login="admin", name="Administrator", password_hash=None, is_admin=True, created_at=now))
-    return tuple(holders)
+        fresh.append(Person(login="admin", name="Administrator", password_hash=None, is_admin=True, created_at=now))
+    session.add_all(fresh)
+    await session.flush()
+    known |= {person.login: person for person in fresh}
+    return tuple(SeatHolder(position.key, seat, known[login].id) for login, position, seat in seats)
 
 
 class RosterInvalid(Misconfigured):

@@ -3,8 +3,8 @@
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,24 +12,34 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from ruamel.yaml import YAML
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from starlette.datastructures import State
 
 from app import reactions
-from app.config import ROOT, Settings
+from app.config import Settings
 from app.db.engine import Database, make_engine
 from app.db.migrate import upgrade
 from app.db.tables import Deployment, Person, PlanVersion, RosterSeat, WebSession
 from app.deployments.commands import database_now
 from app.domain.plan import Plan
 from app.eventlog.log import bind_reactions
-from app.providers.plan_yaml import load_plan
+from app.logs import configure_logs
 from app.rehearsal.postgres import EmbeddedPostgres
 from app.seed import create_rehearsal
-from app.web.access import SESSION_COOKIE, Scope, Seat, Viewer, capabilities_of
+from app.web.access import SESSION_COOKIE, Scope, Seat, Viewer, capabilities_of, plan_of
 from app.wiring import Site
+from tests.databases import TEMPLATE, CleanDatabase, Clone
+from tests.known_plans import ALAWAEL
+from tests.known_plans import ALAWAEL_FILE as PLAN_FILE
 
-PLAN_FILE = ROOT / "plans" / "alawael.yaml"
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.sharing_out import LongestFirst
+
+    return LongestFirst(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
@@ -37,26 +47,31 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     """A PostgreSQL with fsync off, and the migrated database `template_gonogo` in it."""
     server = EmbeddedPostgres(tmp_path_factory.mktemp("pg") / "data", fast=True)
     server.start()
-    server.create_database("template_gonogo")
-    upgrade(server.url("template_gonogo", "owner"))
+    server.create_database(TEMPLATE)
+    upgrade(server.url(TEMPLATE, "owner"))
+    server.execute("alter system set autovacuum = off")  # rows stand in the order in which tests write them
+    server.execute("select pg_reload_conf()")
     yield server
     server.stop()
 
 
-@pytest.fixture
-def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
-    """The URL of a fresh clone of the migrated database, as the application's role."""
-    name = f"test_{secrets.token_hex(6)}"
-    postgres.create_database(name, template="template_gonogo")
-    yield postgres.url(name, "app")
-    postgres.drop_database(name)
-
-
 @pytest.fixture(scope="session")
-def shared_database_url(postgres: EmbeddedPostgres) -> str:
-    """One clone for all tests that roll back."""
-    postgres.create_database("test_shared", template="template_gonogo")
-    return postgres.url("test_shared", "app")
+async def _clean_databases(postgres: EmbeddedPostgres) -> AsyncIterator[CleanDatabase]:
+    found = CleanDatabase(postgres)
+    yield found
+    await found.aclose()
+
+
+@pytest.fixture
+async def clean_database(_clean_databases: CleanDatabase) -> Clone:
+    """A database as migrations leave it, with nobody else in it."""
+    return await _clean_databases.next()
+
+
+@pytest.fixture
+def database_url(clean_database: Clone) -> str:
+    """Its URL, as the application's role."""
+    return clean_database.url
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -65,27 +80,32 @@ def _reactions() -> None:
 
 
 @pytest.fixture
-async def committed_db(database_url: str) -> AsyncIterator[Database]:
+def committed_db(clean_database: Clone) -> Database:
     """A database whose commits are real: for NOTIFY, jobs, and anything with more than one connection."""
-    engine = make_engine(database_url, pool_size=5)
-    yield Database(engine)
+    return Database(clean_database.engine)
+
+
+@pytest.fixture(scope="session")
+async def _shared_engine(postgres: EmbeddedPostgres) -> AsyncIterator[AsyncEngine]:
+    """One clone for all tests that roll back."""
+    postgres.create_database("test_shared", template=TEMPLATE)
+    engine = make_engine(postgres.url("test_shared", "app"), pool_size=1)
+    yield engine
     await engine.dispose()
 
 
 @pytest.fixture
-async def database(shared_database_url: str) -> AsyncIterator[Database]:
+async def database(_shared_engine: AsyncEngine) -> AsyncIterator[Database]:
     """A database in which everything is rolled back after the test (`Database.run` commits a savepoint)."""
-    engine = make_engine(shared_database_url, pool_size=1)
-    async with engine.connect() as connection:
+    async with _shared_engine.connect() as connection:
         outer = await connection.begin()
         yield Database(connection)
         await outer.rollback()
-    await engine.dispose()
 
 
 @pytest.fixture(scope="session")
 def plan() -> Plan:
-    return load_plan(PLAN_FILE.read_text(encoding="utf-8"), PLAN_FILE.name)
+    return ALAWAEL
 
 
 @pytest.fixture
@@ -169,7 +189,7 @@ def make_scope_of(database: Database, settings: Settings) -> ScopeOf:
                 )
             ).scalar_one()
             version = await session.get_one(PlanVersion, current.plan_version_id)
-            plan = Plan.model_validate(version.document)
+            plan = plan_of(version)
             rows = await session.scalars(
                 select(RosterSeat).where(RosterSeat.deployment_id == deployment.id, RosterSeat.person_id == person.id)
             )
@@ -210,7 +230,9 @@ class Web:
     async def client_as(self, login: str | None) -> httpx.AsyncClient:
         """A client signed in as the person with this login (a position's key), or nobody's for None."""
         client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=self.app, raise_app_exceptions=False), base_url="http://gonogo.test"
+            transport=httpx.ASGITransport(app=self.app, raise_app_exceptions=False),
+            base_url="http://gonogo.test",
+            headers={"accept-encoding": "identity"},  # packing and unpacking is tested on its own
         )
         await self.stack.enter_async_context(client)
         if login is not None:
@@ -236,25 +258,45 @@ async def _sign_in(session: AsyncSession, login: str, raw: str, csrf: str) -> No
     )
 
 
+@pytest.fixture(scope="session")
+def _application() -> FastAPI:
+    """Routes and middleware, made once a worker."""
+    from app.main import make_app
+
+    configure_logs()
+    return make_app(tls=False)
+
+
+WebOf = Callable[[Site, Seeder], AbstractAsyncContextManager[Web]]
+
+
 @pytest.fixture
-async def web(database_url: str, site: Site, settings: Settings, seed: Seeder) -> AsyncIterator[Web]:
-    """The application over ASGI, without its lifespan: nothing listens, nothing is seeded but one rehearsal."""
-    from dataclasses import replace
+def web_of(_application: FastAPI, clean_database: Clone, settings: Settings) -> WebOf:
+    """`async with web_of(site, seed) as web`: the application over ASGI, wired as in a process of its own but without
+    its lifespan: nothing listens, nothing is seeded but what `seed` makes."""
 
-    from ruamel.yaml import YAML
+    @asynccontextmanager
+    async def wired(site: Site, seed: Seeder) -> AsyncIterator[Web]:
+        from app.main import wire
 
-    from app.main import create_app
+        own = replace(settings, database_url=clean_database.url)
+        with own.site_file.open("w", encoding="utf-8") as handle:
+            YAML(typ="safe").dump(site.model_dump(mode="json"), handle)
+        _application.state = State()
+        database = Database(clean_database.engine)
+        wire(_application, own, database)
+        deployment = await seed(database)
+        async with AsyncExitStack() as stack:
+            yield Web(_application, database, deployment, stack)
 
-    settings = replace(settings, database_url=database_url)
-    document: Any = site.model_dump(mode="json")
-    with settings.site_file.open("w", encoding="utf-8") as handle:
-        YAML(typ="safe").dump(document, handle)
-    app = create_app(settings)
-    database: Database = app.state.database
-    deployment = await seed(database)
-    async with AsyncExitStack() as stack:
-        yield Web(app, database, deployment, stack)
-    await database.engine.dispose()
+    return wired
+
+
+@pytest.fixture
+async def web(web_of: WebOf, site: Site, seed: Seeder) -> AsyncIterator[Web]:
+    """The application with one rehearsal of ALAWAEL's plan."""
+    async with web_of(site, seed) as found:
+        yield found
 
 
 @pytest.fixture

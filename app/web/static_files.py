@@ -101,3 +101,9 @@ def _lean(body: bytes, suffix: str) -> bytes:
 def _compressed(body: bytes) -> bytes:
     packed: bytes = brotli.compress(body, quality=_QUALITY)
     return packed
+
+
+@lru_cache(maxsize=1)
+def static_files() -> StaticFiles:
+    """The folder as this process serves it, read once."""
+    return StaticFiles()

@@ -10,8 +10,7 @@ import pytest
 from jinja2 import Environment, meta, nodes
 
 from app.web import gallery
-from app.web.static_files import StaticFiles
-from app.web.templates import make_templates
+from app.web.templates import page_templates
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "templates"
@@ -26,7 +25,7 @@ INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)|\son[a-z]+\s*=|javascript:",
 
 @pytest.fixture(scope="module")
 def environment() -> Environment:
-    return make_templates(StaticFiles())
+    return page_templates()
 
 
 def render(environment: Environment, template: str = "gallery.html", **query: Any) -> str:

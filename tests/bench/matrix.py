@@ -258,17 +258,22 @@ async def _set_blue(session: AsyncSession) -> int | None:
 
 
 async def measure_matrix(installation: Installation, pairs: list[Pair]) -> dict[str, Any]:
-    """A round for each pair."""
+    """A round for each pair, once the installation has settled."""
     matrix = await Matrix.make(installation)
     try:
-        for number, (at_switch, at_rollback) in enumerate(pairs, 1):
-            await matrix.round(at_switch, at_rollback)
-            for finding in matrix.findings[-2:]:
-                print(f"{number}/{len(pairs)} {_line(finding)}", flush=True)
-        whole = await matrix.chain_is_whole()
+        return await play(matrix, pairs)
     finally:
         await matrix.aclose()
-    return summary(matrix.findings, is_chain_whole=whole)
+
+
+async def play(matrix: Matrix, pairs: list[Pair]) -> dict[str, Any]:
+    """A round for each pair; what came of these."""
+    known = len(matrix.findings)
+    for number, (at_switch, at_rollback) in enumerate(pairs, 1):
+        await matrix.round(at_switch, at_rollback)
+        for finding in matrix.findings[-2:]:
+            print(f"{number}/{len(pairs)} {_line(finding)}", flush=True)
+    return summary(matrix.findings[known:], is_chain_whole=await matrix.chain_is_whole())
 
 
 def _line(finding: Finding) -> str:

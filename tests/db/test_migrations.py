@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.engine import Database
+from app.db.engine import Database, make_engine
 from app.db.migrate import alembic_config, downgrade, upgrade
 from app.db.tables import Deployment
 from app.deployments.commands import lock
@@ -22,6 +22,7 @@ from app.phases.commands_rows import lock_row
 from app.phases.tasks import keep_phases
 from app.rehearsal.postgres import EmbeddedPostgres
 from tests.conftest import Seeder
+from tests.databases import TEMPLATE
 
 
 @pytest.fixture
@@ -29,6 +30,17 @@ def empty(postgres: EmbeddedPostgres) -> Iterator[str]:
     name = f"empty_{secrets.token_hex(4)}"
     postgres.create_database(name)
     yield name
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+async def own(postgres: EmbeddedPostgres) -> AsyncIterator[tuple[str, Database]]:
+    """A clone of one's own, whose schema may change: the owner's URL of it, and the database as the application."""
+    name = f"own_{secrets.token_hex(4)}"
+    postgres.create_database(name, template=TEMPLATE)
+    database = Database(make_engine(postgres.url(name, "app")))
+    yield postgres.url(name, "owner"), database
+    await database.aclose()
     postgres.drop_database(name)
 
 
@@ -52,7 +64,7 @@ def test_up_down_up_leaves_nothing_behind(postgres: EmbeddedPostgres, empty: str
 
 
 def test_the_schema_is_what_the_models_say(postgres: EmbeddedPostgres) -> None:
-    command.check(alembic_config(postgres.url("template_gonogo", "owner")))
+    command.check(alembic_config(postgres.url(TEMPLATE, "owner")))
 
 
 @pytest.mark.parametrize(
@@ -63,14 +75,14 @@ def test_the_schema_is_what_the_models_say(postgres: EmbeddedPostgres) -> None:
     ],
 )
 def test_the_application_cannot_change_the_log(postgres: EmbeddedPostgres, statement: str) -> None:
-    engine = sa.create_engine(postgres.url("template_gonogo", "app"))
+    engine = sa.create_engine(postgres.url(TEMPLATE, "app"))
     with engine.connect() as connection, pytest.raises(ProgrammingError, match="permission denied"):
         connection.execute(sa.text(statement))
     engine.dispose()
 
 
 def test_the_application_cannot_change_the_schema(postgres: EmbeddedPostgres) -> None:
-    engine = sa.create_engine(postgres.url("template_gonogo", "app"))
+    engine = sa.create_engine(postgres.url(TEMPLATE, "app"))
     with engine.connect() as connection, pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
         connection.execute(sa.text("alter table event add column hole text"))
     engine.dispose()
@@ -93,25 +105,23 @@ def test_a_migration_does_not_keep_a_rollback_waiting_behind_a_long_reader(
     engine.dispose()
 
 
-async def test_deployments_in_every_state_go_down_and_up(
-    postgres: EmbeddedPostgres, database_url: str, committed_db: Database, seed: Seeder, plan: Plan
-) -> None:
-    made = [(state, (await seed(committed_db)).id) for state in State]
+async def test_deployments_in_every_state_go_down_and_up(own: tuple[str, Database], seed: Seeder, plan: Plan) -> None:
+    owner, database = own
+    made = [(state, (await seed(database)).id) for state in State]
 
     async def stand(session: AsyncSession) -> None:
         for state, number in made:
             await session.execute(update(Deployment).where(Deployment.id == number).values(state=state.value))
 
-    await committed_db.run(stand)
-    await keep_phases(committed_db)
-    owner = postgres.url(sa.make_url(database_url).database or "", "owner")
+    await database.run(stand)
+    await keep_phases(database)
     await asyncio.to_thread(downgrade, owner, "0006")
     await asyncio.to_thread(upgrade, owner)
-    await keep_phases(committed_db)
+    await keep_phases(database)
     for state, number in made:
 
         async def look(session: AsyncSession, number: int = number) -> str:
             deployment = await lock(session, number)
             return (await lock_row(session, deployment, plan, plan.production.key)).state
 
-        assert await committed_db.run(look) == by_course("blue_green", state)
+        assert await database.run(look) == by_course("blue_green", state)

@@ -7,13 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.config import ROOT
 from app.domain.dry_run import DryRun, ahead, dry_run, gaps, planned_start, switch_at
 from app.domain.plan import Plan
-from app.providers.plan_yaml import read_plan
+from tests.known_plans import ALAWAEL, HARBOUR
 
-ALAWAEL = read_plan(ROOT / "plans" / "alawael.yaml")
-HARBOUR = read_plan(ROOT / "plans" / "harbour.yaml")
 DAY = date(2026, 3, 6)
 
 

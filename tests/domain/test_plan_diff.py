@@ -5,14 +5,11 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.config import ROOT
 from app.domain.plan import Plan
 from app.domain.plan_diff import Change, diff
 from app.domain.plan_words import ORDINALS
-from app.providers.plan_yaml import read_plan
+from tests.known_plans import ALAWAEL, HARBOUR
 
-ALAWAEL = read_plan(ROOT / "plans" / "alawael.yaml")
-HARBOUR = read_plan(ROOT / "plans" / "harbour.yaml")
 DOCUMENT = ALAWAEL.model_dump()
 
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.plan import Plan, plan_hash
-from app.providers.plan_yaml import load_plan, read_plan
+from app.providers.plan_yaml import load_plan
+from tests.known_plans import ALAWAEL
 
 ROOT = Path(__file__).parents[2]
-ALAWAEL = read_plan(ROOT / "plans" / "alawael.yaml")
 MINIMAL = load_plan((ROOT / "tests" / "plans" / "minimal.yaml").read_text(), "minimal.yaml")
 
 

@@ -7,10 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from app.config import ROOT
 from app.domain.deployments import State
 from app.domain.errors import Rejected
-from app.domain.plan import Plan
 from app.domain.roster import (
     MOST,
     NEW_DEPUTY,
@@ -24,10 +22,8 @@ from app.domain.roster import (
     free,
     take,
 )
-from app.providers.plan_yaml import load_plan
+from tests.known_plans import ALAWAEL as PLAN
 
-PLAN_FILE = ROOT / "plans" / "alawael.yaml"
-PLAN: Plan = load_plan(PLAN_FILE.read_text(encoding="utf-8"), PLAN_FILE.name)
 ADMIN = Changer(99, is_admin=True)
 MANAGER = Changer(1, is_admin=False)
 QUIET = Standing(State.PREPARING, is_armed=False)

@@ -5,12 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.config import ROOT
 from app.domain.deployments import State
 from app.domain.plan import Plan
 from app.domain.signoff_words import advice, board_headline, change_words, in_sentence, listed, missing_words, tally
 from app.domain.signoffs import Difference, Gate, Verdict, Vote, evaluate
-from app.providers.plan_yaml import load_plan
+from tests.known_plans import ALAWAEL
 
 NOW = datetime(2026, 3, 6, 18, 0, tzinfo=UTC)
 BINDING = {"plan": "a", "checklist.database_backups": "done: 1100"}
@@ -19,7 +18,7 @@ NOBODY: frozenset[str] = frozenset()
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return load_plan((ROOT / "plans" / "alawael.yaml").read_text(encoding="utf-8"), "alawael.yaml")
+    return ALAWAEL
 
 
 def gate_with(plan: Plan, **states: str) -> Gate:

@@ -12,13 +12,11 @@ from typing import Any, TypeVar
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.config import ROOT
 from app.db.engine import Database, make_engine
 from app.db.tables import Deployment, Operation, Person, TargetState, WebSession
 from app.deployments.commands import database_now
 from app.domain.deployments import State
 from app.domain.operations import State as Progress
-from app.domain.plan import Plan
 from app.domain.sides import Side, Weights
 from app.drill.team import Member, Team, gather_team, sign_off
 from app.providers.agent_balancer import AgentBalancer
@@ -29,10 +27,12 @@ from app.rehearsal.supervisor import Installation, answers
 from app.seed import create_rehearsal
 from app.traffic.queries_strip import readiness
 from app.wiring import read_site
+from tests.known_plans import ALAWAEL
+from tests.known_plans import ALAWAEL_FILE as PLAN_FILE
 
 Value = TypeVar("Value")
 
-PLAN_FILE = ROOT / "plans" / "alawael.yaml"
+SOURCE = PLAN_FILE.read_text(encoding="utf-8")
 TARGET = "production"
 SIGNERS = ("DevOps lead", "Backend lead", "Security officer", "Operations", "Project manager")
 QUESTIONS = {
@@ -57,8 +57,7 @@ class Day:
         site = read_site(installation.site_file).targets[TARGET]
         self.installation = installation
         self.site = read_site(installation.site_file)
-        self.source = PLAN_FILE.read_text(encoding="utf-8")
-        self.plan: Plan = load_plan(self.source, PLAN_FILE.name)
+        self.source, self.plan = SOURCE, ALAWAEL
         self.database = Database(make_engine(installation.environment["GONOGO_DATABASE_URL"], pool_size=3))
         control_url = f"http://127.0.0.1:{installation.ports.control}"
         self.range = RangeControl(control_url, installation.range_folder / "control.token")
@@ -83,8 +82,7 @@ class Day:
         """End what the test before left, bring all traffic to BLUE, create a rehearsal, wait until it is watched.
 
         `source` is another plan with ALAWAEL's positions; by default ALAWAEL's own."""
-        self.source = source or PLAN_FILE.read_text(encoding="utf-8")
-        self.plan = load_plan(self.source, PLAN_FILE.name)
+        self.source, self.plan = (source, load_plan(source, PLAN_FILE.name)) if source else (SOURCE, ALAWAEL)
         await asyncio.to_thread(_wait_for, f"{self.installation.url}/readyz")
         await self.range.reset_knobs()
         epoch = await self.database.run(self._end_all)

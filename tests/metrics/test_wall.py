@@ -16,8 +16,7 @@ from app.metrics.commands import PostedReading, store
 from app.metrics.queries import BIN_S, SPAN_S, charts, health_of, history, in_service, panel, trend
 from app.metrics.queries_wall import wall_of
 from app.metrics.views import WallView
-from app.web.static_files import StaticFiles
-from app.web.templates import make_templates
+from app.web.templates import page_templates
 from tests.metrics.scripted_source import CALM
 
 FIRST_EPOCH = 1
@@ -327,7 +326,7 @@ async def test_panel_and_charts_have_every_metric_of_the_plan(stage: Stage) -> N
 
 
 async def test_the_fragments_render_in_every_state(stage: Stage) -> None:
-    templates = make_templates(StaticFiles())
+    templates = page_templates()
     empty = await stage.wall()
     await on_green(stage)
     await stage.readings(green={"error_rate": 2.6, "memory": 83.0, "cpu": None})

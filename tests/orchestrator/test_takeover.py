@@ -13,10 +13,17 @@ from app.ports.traffic import StaleEpoch
 from tests.orchestrator.ledger import MemoryStore
 from tests.orchestrator.simulator import Mortality, Simulation, greens
 from tests.orchestrator.virtual_time import run
+from tests.simulate.course import leaner
 
 EARLY = range(1, 51)
 """Every call until the weights are observed; after that some, since only waiting and checks follow."""
 LATE = (60, 75, 100, 150, 220)
+
+
+@pytest.fixture
+def plan(plan: Plan) -> Plan:
+    """Six probes a second: what a worker's death does to an operation does not depend on how many look on."""
+    return leaner(plan)
 
 
 def course_of(plan: Plan, kind: Kind, life: Mortality) -> Simulation:

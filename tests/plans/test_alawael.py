@@ -2,12 +2,11 @@
 
 from collections import Counter
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
 from app.domain.plan import Plan
-from app.providers.plan_yaml import read_plan
+from tests.known_plans import ALAWAEL
 
 QUESTIONS = {
     "infrastructure": ("devops_lead", "Infrastructure ready? GREEN healthy?"),
@@ -34,7 +33,7 @@ DUTIES = {  # before, during (repeated ones too), after: the manual's "Team role
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return read_plan(Path(__file__).parents[2] / "plans" / "alawael.yaml")
+    return ALAWAEL
 
 
 def test_releases_are_two(plan: Plan) -> None:

@@ -9,12 +9,11 @@ import pytest
 
 from app.domain.plan import Plan
 from app.main import FEATURES
-from app.providers.plan_yaml import read_plan
 from tests.architecture.test_policy import doors_of
+from tests.known_plans import ALAWAEL as PLAN
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "coverage.md"
-PLAN = read_plan(ROOT / "plans" / "alawael.yaml")
 DOCUMENT = PLAN.model_dump(mode="json")
 NAMES = ("key", "check", "minute", "percent", "at_s", "answer")
 """What an entry of a list is called by: the first of these that it has."""

@@ -1,12 +1,8 @@
 """plans/harbour.yaml: a quite different team needs no code, and shares nothing with ALAWAEL but words of the schema."""
 
-from app.config import ROOT
 from app.domain.plan import Plan, plan_hash
 from app.plans.queries_phases import phase_view
-from app.providers.plan_yaml import read_plan
-
-HARBOUR = read_plan(ROOT / "plans" / "harbour.yaml")
-ALAWAEL = read_plan(ROOT / "plans" / "alawael.yaml")
+from tests.known_plans import ALAWAEL, HARBOUR
 
 
 def keys(plan: Plan) -> set[str]:

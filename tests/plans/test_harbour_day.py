@@ -1,33 +1,30 @@
 """The port on its night: three sign-offs, proceed, arm, switch; each page in its own words for every position."""
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from dataclasses import replace
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from functools import partial
 
 import pytest
-from ruamel.yaml import YAML
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.config import ROOT, Settings
+from app.config import Settings
+from app.db.engine import Database
 from app.db.tables import Deployment
 from app.deployments import commands
 from app.deployments.commands import database_now
 from app.domain.errors import Rejected
-from app.main import create_app
-from app.providers.plan_yaml import load_plan
 from app.seed import create_rehearsal
 from app.wiring import Site
-from tests.conftest import ScopeOf, Web, make_scope_of
+from tests.conftest import ScopeOf, Web, WebOf, make_scope_of
+from tests.known_plans import HARBOUR as PLAN
+from tests.known_plans import HARBOUR_FILE
 from tests.traffic.armed import cast_go, count_events, press_rollback, press_switch, prove, state_of, target_of
 
-FILE = ROOT / "plans" / "harbour.yaml"
-SOURCE = FILE.read_text(encoding="utf-8")
-PLAN = load_plan(SOURCE, FILE.name)
+SOURCE = HARBOUR_FILE.read_text(encoding="utf-8")
 SIGNERS = ("platform_engineer_1", "cargo_desk", "customs_liaison")
 EVERYBODY = (*SIGNERS, "platform_engineer_2", "harbour_master", "data_steward", "terminal_observer", "admin")
+ONE_A_POSITION = tuple(login for login in EVERYBODY if login != "platform_engineer_2")
 PAGES = (
     *("", "/board", "/switch", "/wall", "/metrics", "/triggers", "/timeline", "/checklists"),
     *("/roster", "/plan", "/card", "/home/_panels", "/_mission", "/decisions", "/incidents"),
@@ -41,26 +38,21 @@ ALAWAELS = re.compile(
 
 
 @pytest.fixture
-async def harbour(database_url: str, site: Site, settings: Settings) -> AsyncIterator[Web]:
+async def harbour(web_of: WebOf, site: Site) -> AsyncIterator[Web]:
     """The application on a site that binds the port's target, with one rehearsal of its plan."""
-    document = site.model_dump(mode="json")
-    document["targets"] = {"booking": document["targets"]["production"]}
-    settings = replace(settings, database_url=database_url)
-    with settings.site_file.open("w", encoding="utf-8") as handle:
-        YAML(typ="safe").dump(document, handle)
-    app = create_app(settings)
+    bound = site.model_copy(update={"targets": {"booking": site.targets["production"]}})
 
-    async def write(session: AsyncSession) -> Deployment:
-        made = await create_rehearsal(session, app.state.site, PLAN, SOURCE)
-        made.target_configuration = "configuration-1"
-        await session.flush()
-        return made
+    async def seed(database: Database) -> Deployment:
+        async def write(session: AsyncSession) -> Deployment:
+            made = await create_rehearsal(session, bound, PLAN, SOURCE)
+            made.target_configuration = "configuration-1"
+            await session.flush()
+            return made
 
-    database = app.state.database
-    deployment = await database.run(write)
-    async with AsyncExitStack() as stack:
-        yield Web(app, database, deployment, stack)
-    await database.engine.dispose()
+        return await database.run(write)
+
+    async with web_of(bound, seed) as found:
+        yield found
 
 
 @pytest.fixture
@@ -68,9 +60,9 @@ def scope_of(harbour: Web, settings: Settings) -> ScopeOf:
     return make_scope_of(harbour.database, settings)
 
 
-async def look(harbour: Web, when: str) -> None:
-    """Every page as every position: it comes, and says nothing of ALAWAEL."""
-    for login in EVERYBODY:
+async def look(harbour: Web, when: str, people: Sequence[str] = EVERYBODY) -> None:
+    """Every page as each of these: it comes, and says nothing of ALAWAEL."""
+    for login in people:
         client = await harbour.client_as(login)
         for path in PAGES:
             answer = await client.get(f"/d/{harbour.deployment.id}{path}")
@@ -82,6 +74,7 @@ async def look(harbour: Web, when: str) -> None:
 
 async def proceed_and_arm(harbour: Web, scope_of: ScopeOf) -> None:
     master = await scope_of(harbour.deployment, "harbour_master")
+    await prove(harbour.database)  # looking took longer than a proof is good for
     await harbour.database.run(lambda session: commands.proceed(session, master))
     engineer = await scope_of(harbour.deployment, "platform_engineer_2")
     await harbour.database.run(lambda session: commands.arm(session, engineer))
@@ -96,7 +89,6 @@ async def test_three_sign_offs_take_the_port_through_its_night(harbour: Web, sco
     assert "All three sign-offs" in refused.value.remedy
     for login in SIGNERS:
         await database.run(partial(cast_go, scope=await scope_of(deployment, login)))
-    await prove(database)
     await proceed_and_arm(harbour, scope_of)
     assert await state_of(database, deployment) == "armed"
     assert (await target_of(database)).target == "booking"
@@ -121,7 +113,7 @@ async def test_every_page_is_in_the_ports_own_words(harbour: Web, scope_of: Scop
     await look(harbour, "with the gate passed")
     await proceed_and_arm(harbour, scope_of)
     await look(harbour, "armed")
-    await prove(database)  # looking took longer than a proof is good for
+    await prove(database)
     await press_switch(database, await scope_of(deployment, "platform_engineer_1"), "k1")
     await look(harbour, "switching")
 
@@ -138,4 +130,4 @@ async def test_whatever_the_state_the_words_are_the_ports(harbour: Web, state: s
 
     await harbour.database.run(write)
     await prove(harbour.database)
-    await look(harbour, state)
+    await look(harbour, state, ONE_A_POSITION)

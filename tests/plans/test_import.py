@@ -15,8 +15,7 @@ from app.plans.views_versions import VersionsView
 from app.providers.plan_yaml import MAX_CHARACTERS, load_plan
 from app.web.page import PageView
 from app.web.security import PLAN_LIMIT
-from app.web.static_files import StaticFiles
-from app.web.templates import make_templates
+from app.web.templates import page_templates
 from tests.conftest import PLAN_FILE, Web
 from tests.plans.breaking import MINIMAL, broken
 from tests.plans.test_hostile_plans import HOSTILE
@@ -172,7 +171,7 @@ async def test_only_an_administrator_brings_plans_in(web: Web, login: str | None
 
 @pytest.mark.parametrize("may_import", [True, False])
 def test_an_empty_installation_says_what_belongs_here(may_import: bool) -> None:
-    environment = make_templates(StaticFiles())
+    environment = page_templates()
     context = {"page": PageView(), "mission": None, "csrf_token": "t", "check": None}
     html = environment.get_template("plans/versions.html").render(view=VersionsView((), 0, may_import), **context)
     assert "No plan is known here yet" in html

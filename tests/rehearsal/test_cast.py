@@ -1,14 +1,10 @@
 """What the range plays for a plan: its releases, how they say who they are, and its figures."""
 
 from app.bindings import FigureSite
-from app.config import ROOT
 from app.domain.sides import Side
-from app.providers.plan_yaml import read_plan
 from app.rehearsal.cast import VARIABLE, About, figures_of, played, target_of, told
 from app.wiring import formula_of
-
-HARBOUR = read_plan(ROOT / "plans" / "harbour.yaml")
-ALAWAEL = read_plan(ROOT / "plans" / "alawael.yaml")
+from tests.known_plans import ALAWAEL, HARBOUR
 
 
 def test_without_a_plan_nothing_is_told() -> None:

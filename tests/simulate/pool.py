@@ -10,17 +10,15 @@ from typing import Any
 
 import structlog
 
-from app.config import ROOT
 from app.domain.operations import Kind, State
 from app.domain.plan import Plan
-from app.providers.plan_yaml import load_plan
+from tests.known_plans import ALAWAEL
 from tests.simulate.course import Run, leaner, simulate
 from tests.simulate.directed import directed
 from tests.simulate.invariants import violations
 from tests.simulate.mutants import MUTANTS, put_in
 from tests.simulate.scenario import Scenario, draw
 
-PLAN_FILE = ROOT / "plans" / "alawael.yaml"
 CHUNK = 25
 MUTANT_SEEDS = 3000
 """A mutant that survives as many seeds is not caught."""
@@ -35,7 +33,7 @@ def quieten() -> None:
 
 @cache
 def plan_of_the_runs() -> Plan:
-    return leaner(load_plan(PLAN_FILE.read_text(encoding="utf-8"), PLAN_FILE.name))
+    return leaner(ALAWAEL)
 
 
 @dataclass(frozen=True)
