@@ -48,10 +48,10 @@ def layout_of(scope: Scope, state: State, *, has_question: bool) -> Layout:
     lead = [name for name in beside if name == "gate" and is_first]
     rest = [name for name in beside if name not in ("gate", *lead)]
     rest += [name for name in beside if name == "gate" and not is_first]
-    if scope.seats:
-        rest.append("hand")
     if stage is Stage.BEFORE and has_personal(scope):
         rest.append("personal")
+    if scope.seats:
+        rest.append("hand")
     if any(scope.plan.position(seat.position).duties != NO_DUTIES for seat in scope.seats):
         rest.append("duties")
     rest.append("reach")

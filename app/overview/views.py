@@ -42,6 +42,9 @@ Goal = Literal[
 
 NORMAL = HealthView("ok", "Normal")
 POSTED: frozenset[Goal] = frozenset({"proceed", "arm"})
+ASKING = frozenset({"votes", "checklist"})
+TELLING = frozenset({"team", "timeline"})
+OWN = frozenset({"personal", "hand", "duties"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +239,8 @@ class ReachPanel:
 @dataclass(frozen=True)
 class HomeView:
     """A position's home: what to do now, then its panels. `main`, `lead` and `rest` name panels in reading order:
-    `lead` stands beside the main column on a wide screen and before it on a small one, `rest` after both."""
+    `lead` and `rest` stand beside the main column on a wide screen. A small one shows `lead`, `work`, `yours`,
+    `watched`, `others`: what asks for a press comes before what is only read."""
 
     url: str
     now: NowPanel
@@ -259,6 +263,26 @@ class HomeView:
     personal: PersonalView | None = None
     duties: DutiesView | None = None
     reach: ReachPanel | None = None
+
+    @property
+    def work(self) -> tuple[str, ...]:
+        """What is worked at now: votes and items before the switch, from then on what is watched second by second."""
+        if self.votes or self.checklist or self.personal:
+            return tuple(name for name in self.main if name in ASKING)
+        return tuple(name for name in self.main if name not in TELLING)
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        return tuple(name for name in self.main if name not in self.work)
+
+    @property
+    def yours(self) -> tuple[str, ...]:
+        """What asks this person alone: lines to tick, the hand on the rollback."""
+        return tuple(name for name in self.rest if name in OWN)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        return tuple(name for name in self.rest if name not in OWN)
 
 
 @dataclass(frozen=True, slots=True)
