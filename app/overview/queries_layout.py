@@ -48,13 +48,14 @@ def layout_of(scope: Scope, state: State, *, has_question: bool) -> Layout:
     lead = [name for name in beside if name == "gate" and is_first]
     rest = [name for name in beside if name not in ("gate", *lead)]
     rest += [name for name in beside if name == "gate" and not is_first]
+    own: list[str] = []
     if stage is Stage.BEFORE and has_personal(scope):
-        rest.append("personal")
+        own.append("personal")
     if scope.seats:
-        rest.append("hand")
+        own.append("hand")
     if any(scope.plan.position(seat.position).duties != NO_DUTIES for seat in scope.seats):
-        rest.append("duties")
-    rest.append("reach")
+        own.append("duties")
+    rest = [*own, *rest, "reach"]
     return Layout(_by_state(main, state), tuple(lead), tuple(rest), scope.plan.production.checklist or "")
 
 

@@ -44,7 +44,7 @@ NORMAL = HealthView("ok", "Normal")
 POSTED: frozenset[Goal] = frozenset({"proceed", "arm"})
 ASKING = frozenset({"votes", "checklist"})
 TELLING = frozenset({"team", "timeline"})
-OWN = frozenset({"personal", "hand", "duties"})
+OWN = frozenset({"personal", "hand", "duties", "progress"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +239,8 @@ class ReachPanel:
 @dataclass(frozen=True)
 class HomeView:
     """A position's home: what to do now, then its panels. `main`, `lead` and `rest` name panels in reading order:
-    `lead` and `rest` stand beside the main column on a wide screen. A small one shows `lead`, `work`, `yours`,
-    `watched`, `others`: what asks for a press comes before what is only read."""
+    `lead`, `facts` and `yours` stand beside the main column on a wide screen. A small one shows `lead`, `work`,
+    `facts`, `yours`, `watched`, `others`: what asks for a press comes before what is only read."""
 
     url: str
     now: NowPanel
@@ -265,11 +265,14 @@ class HomeView:
     reach: ReachPanel | None = None
 
     @property
+    def is_before(self) -> bool:
+        """Whether votes, items or own lines still wait: the time before the switch."""
+        return bool(self.votes or self.checklist or self.personal)
+
+    @property
     def work(self) -> tuple[str, ...]:
         """What is worked at now: votes and items before the switch, from then on what is watched second by second."""
-        if self.votes or self.checklist or self.personal:
-            return tuple(name for name in self.main if name in ASKING)
-        return tuple(name for name in self.main if name not in TELLING)
+        return tuple(name for name in self.main if (name in ASKING if self.is_before else name not in TELLING))
 
     @property
     def watched(self) -> tuple[str, ...]:
@@ -277,12 +280,18 @@ class HomeView:
 
     @property
     def yours(self) -> tuple[str, ...]:
-        """What asks this person alone: lines to tick, the hand on the rollback."""
+        """What asks this person alone, lines to tick and the hand on the rollback, and for whoever leads how far the
+        others are."""
         return tuple(name for name in self.rest if name in OWN)
 
     @property
+    def facts(self) -> tuple[str, ...]:
+        """Traffic, customers and their reports, once traffic moves."""
+        return () if self.is_before else tuple(name for name in self.rest if name not in (*OWN, "reach"))
+
+    @property
     def others(self) -> tuple[str, ...]:
-        return tuple(name for name in self.rest if name not in OWN)
+        return tuple(name for name in self.rest if name not in (*self.yours, *self.facts))
 
 
 @dataclass(frozen=True, slots=True)
