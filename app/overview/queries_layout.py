@@ -51,10 +51,10 @@ def layout_of(scope: Scope, state: State, *, has_question: bool) -> Layout:
     own: list[str] = []
     if stage is Stage.BEFORE and has_personal(scope):
         own.append("personal")
-    if scope.seats:
-        own.append("hand")
     if any(scope.plan.position(seat.position).duties != NO_DUTIES for seat in scope.seats):
         own.append("duties")
+    if scope.seats:
+        own.append("hand")
     rest = [*own, *rest, "reach"]
     return Layout(_by_state(main, state), tuple(lead), tuple(rest), scope.plan.production.checklist or "")
 

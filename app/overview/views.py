@@ -44,6 +44,7 @@ NORMAL = HealthView("ok", "Normal")
 POSTED: frozenset[Goal] = frozenset({"proceed", "arm"})
 ASKING = frozenset({"votes", "checklist"})
 TELLING = frozenset({"team", "timeline"})
+TOLD = frozenset({"customers", "reports"})
 OWN = frozenset({"personal", "hand", "duties", "progress"})
 
 
@@ -286,8 +287,8 @@ class HomeView:
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """Traffic, customers and their reports, once traffic moves."""
-        return () if self.is_before else tuple(name for name in self.rest if name not in (*OWN, "reach"))
+        """Customers and what they report, once traffic moves; traffic itself is in the bar."""
+        return () if self.is_before else tuple(name for name in self.rest if name in TOLD)
 
     @property
     def others(self) -> tuple[str, ...]:
