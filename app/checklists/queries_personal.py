@@ -47,6 +47,22 @@ async def ticks_of(session: AsyncSession, deployment: Deployment) -> dict[int, d
     return found
 
 
+async def own_open(session: AsyncSession, scope: Scope, deployment: Deployment) -> tuple[str, ...]:
+    """What this person has still to tick for themselves, in the plan's order; what a machine answers is not theirs."""
+    mine = select(PersonalTick.item).where(
+        PersonalTick.deployment_id == deployment.id,
+        PersonalTick.attempt == deployment.attempt,
+        PersonalTick.person_id == scope.viewer.person_id,
+    )
+    ticked = set(await session.scalars(mine))
+    return tuple(
+        item.text
+        for each in personal_lists(scope.plan)
+        for item in each.items
+        if item.check is None and tick_key(each, item) not in ticked
+    )
+
+
 async def personal_view(session: AsyncSession, scope: Scope) -> PersonalView:
     """Versions first: what is rendered is then never older than it says."""
     versions = await versions_of(session, scope.id)

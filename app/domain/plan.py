@@ -43,7 +43,9 @@ Capability = Literal[
     "administer",
 ]
 
-Panel = Literal["votes", "checklist", "traffic", "metrics", "customers", "team", "timeline", "strip", "reports"]
+Panel = Literal[
+    "votes", "checklist", "traffic", "metrics", "customers", "team", "timeline", "strip", "reports", "brief"
+]
 
 
 class ReleaseSpec(Node):

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, Event, Operation, ProbeSummary, TargetState
@@ -25,6 +25,8 @@ FRESH = timedelta(seconds=3)
 """Shares from probes older than this are not shown as where traffic is."""
 LATELY = timedelta(seconds=60)
 EVENTS = 3
+SAID = 200
+"""Characters of an event that are sent to the wall; it has room for two lines."""
 
 
 async def wall(session: AsyncSession, scope: Scope, now: datetime) -> WallView:
@@ -201,7 +203,7 @@ def _operation_card(operation: Operation | None) -> OperationCard:
 async def _events(session: AsyncSession, deployment_id: int) -> tuple[WallEvent, ...]:
     """The newest lines of the timeline, newest first."""
     rows = await session.execute(
-        select(Event.id, Event.at, Event.text, Event.actor, Event.severity)
+        select(Event.id, Event.at, func.left(Event.text, SAID), Event.actor, Event.severity)
         .where(Event.chain == deployment_id)
         .order_by(Event.seq.desc())
         .limit(EVENTS)

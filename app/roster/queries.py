@@ -30,6 +30,10 @@ _PAGES |= {
     "roster": "Roster",
     "phases": "Phases",
     "freeze": "Freeze",
+    "brief": "Briefing",
+    "decisions": "Decisions",
+    "incidents": "Incidents",
+    "triggers": "Triggers",
 }
 
 
@@ -93,6 +97,18 @@ def seat_title(position: Position, seat: int) -> str:
     return f"{position.title} {seat}" if 1 < position.seats >= seat else position.title
 
 
+async def is_expected(session: AsyncSession, scope: Scope, attempt: int) -> bool:
+    """Whether this person is to say "I am here": a seat of somebody who works on the day, and not said yet."""
+    if not scope.seats or not (scope.may("note") or scope.may("check")):
+        return False
+    mine = select(RosterSeat.id).where(
+        RosterSeat.deployment_id == scope.id,
+        RosterSeat.person_id == scope.viewer.person_id,
+        RosterSeat.arrived_attempt.is_distinct_from(attempt),
+    )
+    return await session.scalar(mine.limit(1)) is not None
+
+
 # ── the page ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -119,6 +135,7 @@ async def roster_view(session: AsyncSession, scope: Scope) -> RosterView:
         leads=_leads(scope.plan),
         locked=locked,
         is_over=State(deployment.state) is State.ABORTED,
+        arrive_url=f"/d/{scope.id}/roster/arrive" if await is_expected(session, scope, deployment.attempt) else "",
         zone=scope.plan.timezone,
         now=now,
         versions=versions,

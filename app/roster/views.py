@@ -88,6 +88,8 @@ class RosterView:
     leads: str
     locked: str
     is_over: bool
+    arrive_url: str
+    """Where this person says "I am here"; empty once it was said, or without a seat."""
     zone: str
     now: datetime
     versions: Mapping[str, int]
