@@ -1,4 +1,4 @@
-"""Writes of checklists: an item is confirmed with evidence, reopened or marked as failed with a reason; and whoever leads
+"""Writes of checklists: an item is confirmed with evidence, reopened or marked as failed with a reason; and who leads
 goes on without somebody whom the machine does not find."""
 
 from datetime import datetime

@@ -96,9 +96,15 @@ def _line(checklist: Checklist, item: ChecklistItem, mine: dict[str, PersonalTic
 async def people_progress(session: AsyncSession, deployment: Deployment, plan: Plan) -> Rows:
     """Rows (name, done, total) of everybody who works on the day, in the plan's order; what a machine answers for
     everybody alike is left out."""
-    keys = {tick_key(each, item) for each in personal_lists(plan) for item in each.items if item.check is None}
+    people = await people_left(session, deployment, plan)
+    return tuple((name, total - len(left), total) for name, left, total in people)
+
+
+async def people_left(session: AsyncSession, deployment: Deployment, plan: Plan) -> list[tuple[str, list[str], int]]:
+    """(name, keys of what is not ticked, how many there are) of everybody who works on the day, in the plan's order."""
+    keys = [tick_key(each, item) for each in personal_lists(plan) for item in each.items if item.check is None]
     if not keys:
-        return ()
+        return []
     works = [place.key for place in plan.positions if {"note", "check"} & set(place.capabilities)]
     rows = await session.execute(
         select(RosterSeat.position, Person.id, Person.name)
@@ -108,4 +114,6 @@ async def people_progress(session: AsyncSession, deployment: Deployment, plan: P
     )
     people = {number: name for _, number, name in sorted(rows, key=lambda row: works.index(row[0]))}
     ticks = await ticks_of(session, deployment)
-    return tuple((name, len(keys & set(ticks.get(number, ()))), len(keys)) for number, name in people.items())
+    return [
+        (name, [key for key in keys if key not in ticks.get(number, ())], len(keys)) for number, name in people.items()
+    ]

@@ -1,8 +1,8 @@
 """Who must be there on the day, and who is: the seats that the plan requires, against those who were seen.
 
 A position is complete when as many different people of it are there as it has required seats; a deputy counts, because
-a deputy has the same rights. Who only observes is expected by nobody. Manual, "Team Positions" (two people in DevOps, two
-in backend) and "Project manager verifies everyone is present".
+a deputy has the same rights. Who only observes is expected by nobody. Manual, "Team Positions" (two people in DevOps,
+two in backend) and "Project manager verifies everyone is present".
 """
 
 from collections.abc import Sequence

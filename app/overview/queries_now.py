@@ -263,8 +263,8 @@ def _gate_open(facts: NowFacts) -> NowView | None:
 
 
 def _own_readiness(facts: NowFacts) -> NowView | None:
-    """One's own readiness, where nothing else of this person's is open before the start."""
-    if facts.state is not State.PREPARING or not facts.own_open:
+    """One's own readiness, where nothing else of this person's is open before the start; who leads sees the gate."""
+    if facts.state is not State.PREPARING or not facts.own_open or role_of(facts.rights) is Role.LEAD:
         return None
     text = f"{state_words(facts)}. Yours to tick: {_listed_short(facts.own_open)}."
     return NowView(f"Get yourself ready: {_lines(facts.own_open)} to tick", text, (_move("To your list", "personal"),))
