@@ -163,9 +163,8 @@ async def test_open_matters_stand_with_who_decides_until_when(web: Web) -> None:
 
 async def test_planned_and_actual_and_how_far_the_day_is(web: Web, plan: Plan) -> None:
     page = await page_of(web)
-    assert [key for key in re.findall(r'id="brief-phase-(\w+)"', page)] == [
-        phase.key for phase in plan.phases if phase.kind != "rollback"
-    ]
+    shown = re.findall(r'id="brief-phase-(\w+)"', page)
+    assert shown == [phase.key for phase in plan.phases if phase.kind != "rollback"]
     assert "0 of 5 phases are over 0 %" in said(page)
 
     async def half(session: AsyncSession) -> None:
