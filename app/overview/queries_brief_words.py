@@ -33,7 +33,7 @@ def vote_line(plan: Plan, line: VoteLine) -> BriefLine:
     mark, word = _VOTES[line.state]
     title = plan.position(line.question.position).title
     comment = line.vote.comment if line.vote is not None else ""
-    return BriefLine(mark, f"{title} {word}", f"“{comment}”" if comment else line.question.text)
+    return BriefLine(mark, f"{title} {word}", f"“{comment}”" if comment else "")
 
 
 def verdict_of(gate: Gate, state: State) -> str:

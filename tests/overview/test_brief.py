@@ -51,7 +51,7 @@ async def serves(web: Web, new: int, *, ago_s: float = 1, failed: int = 0, value
             second = (now - timedelta(seconds=ago)).replace(microsecond=0)
             row = ProbeSummary(target="production", second=second, blue=4, green=0, unknown=0, failed=0, slowest_ms=4.0)
             row.customers_requests, row.customers_failed = requests, bad
-            session.add(row)
+            await session.merge(row)
         await touch(session, web.deployment.id, ("traffic", "metrics"))
 
     web_plan = (await make_scope_of(web.database, web.app.state.settings)(web.deployment, "executive")).plan
@@ -128,7 +128,7 @@ async def test_whether_customers_are_fine(web: Web) -> None:
 async def test_failed_requests_and_limits_that_are_exceeded_are_said(web: Web) -> None:
     await serves(web, 0, failed=12)
     assert "Some customers meet errors 12 of 8,000 requests failed in 5 min." in said(await page_of(web))
-    await serves(web, 0, values=20)
+    await serves(web, 0, values=40)
     text = said(await page_of(web))
     assert "Customers feel trouble API response time, error rate and 3 more: far too high." in text
 
