@@ -35,8 +35,10 @@ from app.web.bearer import Machine
 from app.web.errors import Problem, problem_response
 
 VERSION = "1.0.0"
-_TAGS = ("deployments", "phases", "checklists", "sign-offs", "traffic", "decisions", "incidents")
-_TAGS += ("timeline", "metrics", "alerts")
+_TAGS = (
+    *("deployments", "phases", "checklists", "sign-offs", "traffic"),
+    *("decisions", "incidents", "timeline", "metrics", "alerts"),
+)
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"description": "No token, or none that opens anything now (code `token`)", "content": _PROBLEM},

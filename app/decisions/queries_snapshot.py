@@ -135,7 +135,7 @@ async def _open_incidents(session: AsyncSession, deployment_id: int) -> int:
 # ── read back ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def snapshot_view(document: Mapping[str, Any], opened_at: datetime) -> SnapshotView:
+def snapshot_view(document: Any, opened_at: datetime) -> SnapshotView:
     """What was stored, or a sentence that says why there is nothing to see. Whatever stands in the row, the question
     goes on and so does the page."""
     if not isinstance(document, Mapping):

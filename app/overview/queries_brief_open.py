@@ -40,6 +40,16 @@ async def matters_of(
     session: AsyncSession, scope: Scope, deployment: Deployment, reports: int, now: datetime
 ) -> tuple[BriefLine, ...]:
     """Everything that waits for somebody's decision or stands in the way, the worst first."""
+    found = [
+        *await _of_traffic(session, scope, deployment, now),
+        *await _of_people(session, scope, deployment, now),
+        *await _of_others(session, scope, deployment, reports, now),
+    ]
+    return tuple(sorted(found, key=lambda each: rank(each.mark)))
+
+
+async def _of_traffic(session: AsyncSession, scope: Scope, deployment: Deployment, now: datetime) -> list[BriefLine]:
+    """A way back that is not confirmed or was taken without the product, and a limit that may cause one."""
     plan, zone, base = scope.plan, scope.plan.timezone, f"/d/{scope.id}"
     found: list[BriefLine] = []
     operation = await newest_operation(session, deployment)
@@ -50,29 +60,39 @@ async def matters_of(
         text = "The emergency way back was used from a machine"
         found.append(BriefLine("crit", text, f"{run.who}, at {hm(run.started_at, zone)}.", f"{base}/switch"))
     for each in (await alarms(session, deployment, plan, now))[:1]:
-        fires = each.found.fires_at
-        note = (
-            f"The new version is taken back by itself at {hms(fires, zone)}." if fires else "A way back is considered."
-        )
-        if each.stage is Stage.HELD:
-            note = f"Taking it back by itself is held until {hms(fires, zone)}."
+        fires, note = each.found.fires_at, "A way back is considered."
+        if fires:
+            is_held = each.stage is Stage.HELD
+            what = "Taking it back by itself is held until" if is_held else "The new version is taken back by itself at"
+            note = f"{what} {hms(fires, zone)}."
         found.append(BriefLine("crit", f"A limit is exceeded: {within(each.trigger.title)}", note, f"{base}/triggers"))
+    return found
+
+
+async def _of_people(session: AsyncSession, scope: Scope, deployment: Deployment, now: datetime) -> list[BriefLine]:
+    """What the team is asked: incidents and the open decision."""
+    plan, zone, base = scope.plan, scope.plan.timezone, f"/d/{scope.id}"
+    found: list[BriefLine] = []
     for incident in await open_incidents(session, deployment, plan, now):
-        until = incident.asked.until
-        who = (
-            f"{incident.who} decides by {hms(until, zone)}." if until else f"Nobody decided: call {whom_to_call(plan)}."
-        )
+        until, row = incident.asked.until, incident.row
+        who = f"{incident.who} decides by {hms(until, zone)}" if until else f"Nobody decided: call {whom_to_call(plan)}"
         mark: BriefMark = "crit" if incident.is_critical else "warn"
-        note = f"Raised by {incident.row.raised_by} at {hm(incident.row.raised_at, zone)}. {who}"
-        found.append(BriefLine(mark, incident.row.title, note, f"{base}/incidents"))
+        note = f"Raised by {row.raised_by} at {hm(row.raised_at, zone)}. {who}."
+        found.append(BriefLine(mark, row.title, note, f"{base}/incidents"))
     decision, _ = await open_decision(session, deployment, plan, now)
     if decision is not None:
-        until = f" until {hms(decision.until, zone)}" if decision.until else ""
-        note = f"“{decision.question}” {decision.asked} is asked{until}."
-        mark = "warn" if decision.until else "crit"
-        found.append(
-            BriefLine(mark, f"The decision after {decision.minute} minutes is open", note, f"{base}/decisions")
-        )
+        by = f" until {hms(decision.until, zone)}" if decision.until else ""
+        text = f"The decision after {decision.minute} minutes is open"
+        note = f"“{decision.question}” {decision.asked} is asked{by}."
+        found.append(BriefLine("warn" if decision.until else "crit", text, note, f"{base}/decisions"))
+    return found
+
+
+async def _of_others(
+    session: AsyncSession, scope: Scope, deployment: Deployment, reports: int, now: datetime
+) -> list[BriefLine]:
+    zone, base = scope.plan.timezone, f"/d/{scope.id}"
+    found: list[BriefLine] = []
     if reports:
         what = "report of customers waits" if reports == 1 else "reports of customers wait"
         found.append(BriefLine("warn", f"{reports} {what} for an answer", "", f"{base}/incidents"))
@@ -83,7 +103,7 @@ async def matters_of(
         found.append(BriefLine("warn", f"{frozen.patches} urgent {what} for a yes", note, f"{base}/freeze"))
     if State(deployment.state) is State.ON_HOLD:
         found.append(BriefLine("hold", "The day is on hold", deployment.hold_reason, f"{base}/board"))
-    return tuple(sorted(found, key=lambda each: rank(each.mark)))
+    return found
 
 
 # ── what it costs, and what follows ───────────────────────────────────────────────────────────────────────────────

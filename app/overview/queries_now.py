@@ -29,7 +29,8 @@ from app.overview.queries_now_words import (
     waiting_words,
     words_of,
 )
-from app.overview.views import Also, Goal, Move, NowFacts, NowView, Tone
+from app.overview.views import Also, Goal, Move, NowFacts, NowView
+from app.overview.views_brief import Tone
 
 WITH_TIME_FOR_PHASES = (State.PREPARING, State.ON_HOLD, State.ROLLED_BACK, State.COMPLETED)
 BEFORE_TRAFFIC = (State.PREPARING, State.PROCEEDED, State.ARMED, State.ON_HOLD)
