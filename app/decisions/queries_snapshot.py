@@ -145,7 +145,6 @@ def snapshot_view(document: Any, opened_at: datetime) -> SnapshotView:
     try:
         return _read(document)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
-        log.warning("decisions.snapshot.unreadable", opened_at=opened_at.isoformat())
         return SnapshotView(opened_at, (), problem=UNREADABLE)
 
 

@@ -1,5 +1,6 @@
 """Everything the wall shows, read in one transaction."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
@@ -51,23 +52,27 @@ async def wall_of(session: AsyncSession, deployment: Deployment, plan: Plan, now
     decision, _ = await open_decision(session, deployment, plan, now)
     incidents = await open_incidents(session, deployment, plan, now)
     asked_for = (incident_banner(incidents, plan, deployment.id), decision_banner(decision, deployment.id))
+    banner = headline(
+        Facts(
+            deployment,
+            plan,
+            rows,
+            traffic,
+            operation,
+            zero,
+            target,
+            no_answer,
+            now,
+            triggers,
+            glass,
+            tuple(each for each in asked_for if each is not None),
+        )
+    )
+    if decision is not None and decision.snapshot.problem and decision.snapshot.problem not in banner.text:
+        # Whatever has the headline: who decides must not wait for figures that will never come.
+        banner = replace(banner, text=f"{banner.text} {decision.snapshot.problem}".strip())
     return WallView(
-        banner=headline(
-            Facts(
-                deployment,
-                plan,
-                rows,
-                traffic,
-                operation,
-                zero,
-                target,
-                no_answer,
-                now,
-                triggers,
-                glass,
-                tuple(each for each in asked_for if each is not None),
-            )
-        ),
+        banner=banner,
         rows=rows,
         traffic=traffic,
         traffic_note=_traffic_note(traffic, agreeing, asked),

@@ -371,8 +371,13 @@ def _lines(lines: Sequence[str], one: str = "line", many: str = "lines") -> str:
 
 
 def _listed_short(lines: Sequence[str], most: int = 3) -> str:
-    shown = [in_sentence(line.rstrip(".")) for line in lines[:most]]
+    shown = [_inside(line.rstrip(".")) for line in lines[:most]]
     return f"{', '.join(shown)} and {len(lines) - most} more" if len(lines) > most else listed(shown)
+
+
+def _inside(line: str) -> str:
+    """A line inside a sentence: "a quiet space", "phone fully charged", but "GitHub access"."""
+    return line[:1].lower() + line[1:] if line[1:2] == " " else in_sentence(line)
 
 
 def _said(facts: NowFacts, line: Line) -> NowView:

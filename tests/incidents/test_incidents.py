@@ -185,6 +185,7 @@ async def test_a_rollback_by_break_glass_ends_it_too(
 ) -> None:
     clock = await on_green(database, deployment, scope_of)
     await clock.at(5.01)
+    await clock.silence(30)
     await raised(database, deployment, scope_of)
     await silence(database, 30)
     await break_glass(database, deployment, 20, "intent", "applied", "read", "end")
