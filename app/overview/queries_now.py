@@ -11,7 +11,7 @@ from app.domain.deployments import State
 from app.domain.operations import State as Progress
 from app.domain.plan_people import opening
 from app.domain.signoff_words import advice as gate_advice
-from app.domain.signoff_words import in_sentence, listed, missing_words, number_word, tally
+from app.domain.signoff_words import listed, missing_words, number_word, tally
 from app.domain.signoffs import GateVerdict, VoteState
 from app.overview.queries_now_table import TABLE, Line, Role
 from app.overview.queries_now_words import (
@@ -371,13 +371,9 @@ def _lines(lines: Sequence[str], one: str = "line", many: str = "lines") -> str:
 
 
 def _listed_short(lines: Sequence[str], most: int = 3) -> str:
-    shown = [_inside(line.rstrip(".")) for line in lines[:most]]
+    """Quoted, because lines have commas of their own: “Phone fully charged”, “No other meetings” and 18 more."""
+    shown = [f"“{line.rstrip('.')}”" for line in lines[:most]]
     return f"{', '.join(shown)} and {len(lines) - most} more" if len(lines) > most else listed(shown)
-
-
-def _inside(line: str) -> str:
-    """A line inside a sentence: "a quiet space", "phone fully charged", but "GitHub access"."""
-    return line[:1].lower() + line[1:] if line[1:2] == " " else in_sentence(line)
 
 
 def _said(facts: NowFacts, line: Line) -> NowView:

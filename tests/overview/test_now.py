@@ -446,14 +446,15 @@ def test_what_is_not_ticked_for_oneself_is_named_before_traffic_moves(facts_of: 
     pending = {"gate": gate_with(facts_of("backend", State.PREPARING).plan, {})}
     first = now_for(facts_of("backend", State.PREPARING, own_open=OWN, **pending))
     assert first.headline == "Get yourself ready: four lines to tick"
-    assert "phone fully charged, a quiet space to work in, no other meetings scheduled and 1 more" in first.advice
+    said = "“Phone fully charged”, “A quiet space to work in”, “No other meetings scheduled” and 1 more"
+    assert said in first.advice
     reads_well(first)
     voter = now_for(facts_of("operations", State.PREPARING, own_open=OWN, **pending))
     assert voter.headline == "Give your GO or NO-GO", "the vote comes first"
     assert [each.move.goal for each in voter.also] == ["personal"]
     lead = now_for(facts_of("project_manager", State.PREPARING, own_open=OWN[:1]))
     assert lead.headline.startswith("All five are GO")
-    assert lead.also[0].text == "One line of your own to tick: phone fully charged."
+    assert lead.also[0].text == "One line of your own to tick: “Phone fully charged”."
     reads_well(lead)
     assert now_for(facts_of("backend", State.SWITCHED, own_open=OWN)).also == ()
 
