@@ -43,7 +43,9 @@ Capability = Literal[
     "administer",
 ]
 
-Panel = Literal["votes", "checklist", "traffic", "metrics", "customers", "team", "timeline", "strip", "reports"]
+Panel = Literal[
+    "votes", "checklist", "traffic", "metrics", "customers", "team", "timeline", "strip", "reports", "brief"
+]
 
 
 class ReleaseSpec(Node):
@@ -119,7 +121,7 @@ class Position(Node):
     mission: str = ""
     """What the position is for, in one line."""
     seats: Annotated[int, Field(ge=1, le=20)] = 1
-    """How many people may hold it."""
+    """How many people hold it on the day. All of them must be there, unless it may only observe."""
     capabilities: tuple[Capability, ...]
     """What it may do. The right to answer a question comes from the question."""
     duties: Duties = Duties()

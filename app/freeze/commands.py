@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import ChangeFreeze, EmergencyPatch
 from app.deployments.commands import database_now, lock
 from app.domain.deployments import State
 from app.domain.errors import Rejected
-from app.domain.freeze import check_until, check_verdict
+from app.domain.freeze import MOST_WAITING, check_until, check_verdict
 from app.eventlog.log import Entry, Topic, append
 from app.freeze.forms import AnswerForm, FreezeForm, PatchForm
 from app.freeze.queries import in_force, standing
@@ -79,6 +79,7 @@ async def ask(session: AsyncSession, scope: Scope, form: PatchForm) -> None:
     now = await database_now(session)
     if await in_force(session, scope.id, now) is None:
         raise Rejected("No change freeze is in force: nobody has to be asked.", conflict=True, code="freeze")
+    await _check_room(session, scope.id)
     row = EmergencyPatch(
         deployment_id=scope.id,
         text=form.text,
@@ -96,6 +97,17 @@ async def ask(session: AsyncSession, scope: Scope, form: PatchForm) -> None:
         Entry("freeze.patch.asked", text, _ALL, severity="warn", payload={"patch": row.id}),
         scope.actor,
     )
+
+
+async def _check_room(session: AsyncSession, deployment_id: int) -> None:
+    waiting = select(func.count()).select_from(EmergencyPatch)
+    waiting = waiting.where(EmergencyPatch.deployment_id == deployment_id, EmergencyPatch.verdict == "")
+    if (await session.scalar(waiting) or 0) >= MOST_WAITING:
+        raise Rejected(
+            f"{MOST_WAITING} patches wait for an answer already. Nothing was asked.",
+            remedy="Have those answered first; call whoever approves patches.",
+            code="too_many",
+        )
 
 
 async def answer(session: AsyncSession, scope: Scope, patch_id: int, form: AnswerForm) -> None:

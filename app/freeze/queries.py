@@ -40,6 +40,22 @@ async def freeze_line(session: AsyncSession, deployment_id: int, now: datetime) 
     return FreezeLine(row.since, row.until, row.reason, await session.scalar(waiting) or 0)
 
 
+async def waiting_patches(session: AsyncSession, scope: Scope) -> tuple[str, ...]:
+    """What waits for this person's answer, the oldest first: who asked, and for what."""
+    if not scope.may("approve_patch"):
+        return ()
+    rows = await session.scalars(
+        select(EmergencyPatch)
+        .where(
+            EmergencyPatch.deployment_id == scope.id,
+            EmergencyPatch.verdict == "",
+            EmergencyPatch.person_id != scope.viewer.person_id,
+        )
+        .order_by(EmergencyPatch.id)
+    )
+    return tuple(f"{row.asked_by}: {row.text}" for row in rows)
+
+
 async def freeze_view(session: AsyncSession, scope: Scope) -> FreezeView:
     """Versions first: what is rendered is then never older than it says."""
     versions = await versions_of(session, scope.id)

@@ -48,7 +48,7 @@ def layout_of(scope: Scope, state: State, *, has_question: bool) -> Layout:
     lead = [name for name in beside if name == "gate" and is_first]
     rest = [name for name in beside if name not in ("gate", *lead)]
     rest += [name for name in beside if name == "gate" and not is_first]
-    if scope.seats:
+    if scope.seats and "brief" not in shown:
         rest.append("hand")
     if stage is Stage.BEFORE and has_personal(scope):
         rest.append("personal")

@@ -14,7 +14,7 @@ from app.domain.plan_clock import plan_now
 from app.eventlog.log import SYSTEM, Entry, append
 from app.phases.commands import refuse_by_course, refuse_stale
 from app.phases.commands_rows import lock_row, payload_of, put, run_of
-from app.phases.forms import PhaseForm
+from app.phases.forms import AgreeForm, PhaseForm
 from app.phases.queries import leads, phase_of
 from app.roster.queries import roster_of
 from app.web.access import Forbidden, Scope
@@ -62,11 +62,15 @@ async def ask(session: AsyncSession, scope: Scope, key: str, form: PhaseForm) ->
     await append(session, deployment.id, entry, scope.actor)
 
 
-async def agree(session: AsyncSession, scope: Scope, key: str) -> None:
-    """The second person's agreement: the phase is skipped. Raises Rejected where nothing stands to agree to, or for
-    the one who asked, or somebody of the same position."""
+async def agree(session: AsyncSession, scope: Scope, key: str, form: AgreeForm) -> None:
+    """The second person's agreement: the phase is skipped. The same press sent twice is one. Raises Rejected where
+    nothing stands to agree to, where the page showed another wish or another state of the phase, or for the one who
+    asked, or somebody of the same position."""
     deployment, row, now = await _locked(session, scope, key)
     phase = phase_of(scope.plan, key)
+    press = f"agree:{scope.viewer.person_id}:{form.key}"[:64] if form.key else ""
+    if press and row.changed_key == press:
+        return
     if not is_asked(row, now):
         raise Rejected(
             "Nobody asks to skip this phase, or not any more. Nothing was done.",
@@ -86,9 +90,18 @@ async def agree(session: AsyncSession, scope: Scope, key: str) -> None:
         raise Rejected(
             f"{why} The phase stays.", remedy="Skipping takes two people of two positions.", code="same_hand"
         )
+    refuse_stale(row, form)
+    if row.skip_asked_at != form.asked_at:
+        raise Rejected(
+            f"This page showed another wish: {row.skip_asked_by} asks now, “{row.skip_reason}”. Nothing was done.",
+            remedy="Read why, then agree to it or let it lapse.",
+            conflict=True,
+            code="stale",
+        )
     both = f"{row.skip_asked_by} and {scope.who}"
     happened = decide(run_of(row), Happened(Change.SKIP, now, plan_now(deployment, now), both, row.skip_reason))
     put(row, evolve(run_of(row), happened))
+    row.changed_key = press
     text = f"{both} skipped phase {phase.number}, {phase.title}: {happened.reason}"
     entry = Entry(Change.SKIP.value, text, ("phases",), happened.reason, "warn", payload_of(key, happened))
     await append(session, deployment.id, entry, scope.actor)

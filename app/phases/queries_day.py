@@ -111,6 +111,7 @@ def asked_of(scope: Scope, phase: Phase, row: PhaseRun, now: datetime) -> Asked 
         reason=row.skip_reason,
         asked_at=row.skip_asked_at,
         ends_at=row.skip_asked_at + SKIP_STANDS_FOR,
+        version=row.version,
         agree=f"{base}/agree" if may and not why_not else "",
         withdraw=f"{base}/withdraw" if may else "",
         why_not=why_not,

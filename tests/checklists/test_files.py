@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checklists.commands_files import add_file
 from app.db.engine import Database
-from app.db.tables import Deployment, EvidenceFile
-from app.deployments.commands import lock
+from app.db.tables import Deployment, EvidenceFile, Person
+from app.deployments.commands import database_now, lock
 from app.domain.errors import Rejected
 from app.domain.evidence import ALL_TOGETHER, ENDINGS, LARGEST, MOST, NAME_LIMIT, check_size, kind_of, name_of
 from app.web.access import Forbidden, NotFound
-from tests.conftest import Web
+from tests.conftest import Seeder, Web
 from tests.signoffs.cast import ScopeOf, events, standing, vote
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 20
@@ -169,6 +169,24 @@ async def test_it_is_sent_shown_and_saved(web: Web) -> None:
         await (await web.client_as(None)).get(f"/d/{web.deployment.id}/checklists/files/{file_id}")
     ).status_code == 303
     assert (await reader.get(f"/d/{web.deployment.id}/checklists/files/{file_id + 1}")).status_code == 404
+
+
+async def test_a_file_of_another_deployment_is_not_there(web: Web, seed: Seeder) -> None:
+    other = await seed(web.database)
+    client = await web.client_as("devops_1")
+    assert (await send(client, web, "a.png", PNG)).status_code == 200
+    file_id = await web.database.read(lambda s: s.scalar(select(EvidenceFile.id)))
+    reader = await web.client_as("executive")
+    assert (await reader.get(f"/d/{web.deployment.id}/checklists/files/{file_id}")).status_code == 200
+    assert (await reader.get(f"/d/{other.id}/checklists/files/{file_id}")).status_code == 404
+
+    async def stranger(session: AsyncSession) -> None:
+        now = await database_now(session)
+        session.add(Person(login="stranger", name="Stranger", password_hash=None, created_at=now))
+
+    await web.database.run(stranger)
+    outside = await web.client_as("stranger")
+    assert (await outside.get(f"/d/{web.deployment.id}/checklists/files/{file_id}")).status_code == 404
 
 
 async def test_what_is_refused_says_why(web: Web) -> None:

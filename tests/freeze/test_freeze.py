@@ -10,7 +10,7 @@ from app.db.engine import Database
 from app.db.tables import ChangeFreeze, Deployment, EmergencyPatch
 from app.deployments.commands import database_now
 from app.domain.errors import Rejected
-from app.domain.freeze import LONGEST, check_until
+from app.domain.freeze import LONGEST, MOST_WAITING, check_until
 from app.freeze.commands import answer, ask, freeze, lift
 from app.freeze.forms import AnswerForm, FreezeForm, PatchForm
 from app.freeze.queries import freeze_line, freeze_view
@@ -182,3 +182,15 @@ async def test_wrong_positions(web: Web) -> None:
     ):  # fmt: skip
         client = await web.client_as(login)
         assert (await client.post(f"{base}/{path}", data={}, headers=HTMX)).status_code == 403
+
+
+async def test_so_many_patches_wait_and_no_more(database: Database, deployment: Deployment, scope_of: ScopeOf) -> None:
+    await set_it(database, await scope_of(deployment, "project_manager"))
+    asks, officer = await scope_of(deployment, "backend_lead"), await scope_of(deployment, "security_officer")
+    for number in range(MOST_WAITING):
+        await ask_for(database, asks, f"patch {number}")
+    with pytest.raises(Rejected, match="20 patches wait for an answer already") as refused:
+        await ask_for(database, asks, "one more")
+    assert refused.value.code == "too_many"
+    await say(database, officer, (await patch_ids(database))[0], "refused")
+    await ask_for(database, asks, "one more")

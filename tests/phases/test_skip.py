@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from app.db.tables import Deployment, Person, PhaseRun, RosterSeat
 from app.domain.errors import Rejected
 from app.domain.phases import Change, State
 from app.domain.plan import Plan
+from app.phases.commands import change_phase
 from app.phases.commands_skip import agree, ask, lapse, withdraw
-from app.phases.forms import PhaseForm
+from app.phases.forms import AgreeForm, MoveForm, PhaseForm
 from app.phases.queries_day import day_view
 from app.phases.tasks import keep_phases
 from app.web.access import Forbidden, Scope
@@ -30,7 +32,10 @@ async def asks(database: Database, scope: Scope, phase: str = "github", reason: 
 
 
 async def run(database: Database, command: Any, scope: Scope, phase: str = "github") -> None:
-    await database.run(lambda session: command(session, scope, phase))
+    """Agree or withdraw from a page that shows what is there now."""
+    row = await run_of(database, scope.deployment, phase)
+    form = (AgreeForm(version=row.version, asked_at=row.skip_asked_at),) if command is agree else ()
+    await database.run(lambda session: command(session, scope, phase, *form))
 
 
 async def is_old(database: Database, deployment: Deployment, minutes: int) -> None:
@@ -89,6 +94,53 @@ async def test_who_leads_neither_the_phase_nor_the_day_has_no_say(
     for command in (agree, withdraw):
         with pytest.raises(Forbidden):
             await run(database, command, backend)
+
+
+async def test_agreeing_from_a_stale_page_skips_nothing(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    lead, manager = await scope_of(deployment, "devops_lead"), await scope_of(deployment, "project_manager")
+    await asks(database, lead)
+    shown = await run_of(database, deployment, "github")
+    form = AgreeForm(version=shown.version, asked_at=shown.skip_asked_at)
+
+    async def agrees(sent: AgreeForm) -> None:
+        await database.run(lambda session: agree(session, manager, "github", sent))
+
+    with pytest.raises(Rejected, match="changed this phase since this page was drawn") as refused:
+        await agrees(AgreeForm(version=shown.version + 1, asked_at=shown.skip_asked_at))
+    assert refused.value.code == "stale"
+    with pytest.raises(Rejected, match="showed another wish"):
+        await agrees(AgreeForm(version=shown.version))
+
+    # Another wish, with another reason, is not the one that was read.
+    await run(database, withdraw, lead)
+    await asks(database, lead, reason="GitHub is down")
+    with pytest.raises(Rejected, match="DevOps lead asks now, “GitHub is down”") as refused:
+        await agrees(form)
+    assert (refused.value.code, refused.value.conflict) == ("stale", True)
+
+    # The phase was moved meanwhile: the wish stands, but what it was given for is another time.
+    later = (await run_of(database, deployment, "github")).planned_at
+    assert later is not None
+    wish = await run_of(database, deployment, "github")
+    move = MoveForm(version=wish.version, reason="later", planned_at=later + timedelta(days=30))
+    await database.run(lambda session: change_phase(session, lead, "github", Change.RESCHEDULE, move))
+    with pytest.raises(Rejected, match="DevOps lead changed this phase since"):
+        await agrees(AgreeForm(version=wish.version, asked_at=wish.skip_asked_at))
+    assert (await run_of(database, deployment, "github")).state == State.PLANNED
+    await run(database, agree, manager)
+    assert (await run_of(database, deployment, "github")).state == State.SKIPPED
+
+
+async def test_agreeing_sent_twice_is_one(database: Database, deployment: Deployment, scope_of: ScopeOf) -> None:
+    manager = await scope_of(deployment, "project_manager")
+    await asks(database, await scope_of(deployment, "devops_lead"))
+    row = await run_of(database, deployment, "github")
+    form = AgreeForm(version=row.version, asked_at=row.skip_asked_at, key="press-1")
+    for _ in range(3):
+        await database.run(lambda session: agree(session, manager, "github", form))
+    assert len([e for e in await log_of(database, deployment) if e.kind == "phases.skipped"]) == 1
 
 
 @pytest.mark.parametrize("gone", ["disabled", "unseated"])
