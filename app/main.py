@@ -72,6 +72,9 @@ FEATURES = (
     "api",
 )
 
+IDLE_S = 4
+"""A web process that stands still in the middle of a press keeps a rollback from what it locked for no longer."""
+
 core = APIRouter()
 
 
@@ -182,10 +185,15 @@ def wire(app: FastAPI, settings: Settings, database: Database) -> None:
     app.state.rehearse = lambda session, plan, source: create_rehearsal(session, app.state.site, plan, source)
 
 
+def open_database(settings: Settings) -> Database:
+    """The web process's own."""
+    return Database(make_engine(settings.database_url, idle_s=IDLE_S))
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, wired. Raises Misconfigured when a setting or site.yaml cannot be used."""
     settings = settings or from_env()
     configure_logs()
     app = make_app(tls=settings.secure_cookies)
-    wire(app, settings, Database(make_engine(settings.database_url)))
+    wire(app, settings, open_database(settings))
     return app

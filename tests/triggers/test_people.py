@@ -5,10 +5,11 @@ import re
 
 import httpx
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
-from app.db.tables import Deployment, Operation, Reading
+from app.db.tables import Deployment, Operation, Person, Reading, RosterSeat
 from app.domain.errors import Rejected
 from app.domain.plan import Plan
 from app.triggers.commands import hold, raise_alert, release
@@ -85,6 +86,39 @@ async def test_neither_the_same_person_nor_the_same_position_confirms(
     assert (await row(database, "error_rate")).held_until is None
     await age_hold(database, 121)
     assert not await ask(database, await scope_of(on_green, "devops_2")), "an old wish has lapsed: this is a first one"
+
+
+async def test_a_second_seat_without_the_right_makes_no_second_position(
+    database: Database, on_green: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    """Both may hold by the position DevOps alone; that one of them sits with the executives too changes nothing."""
+    await breaching(database, on_green, plan)
+    await ask(database, await scope_of(on_green, "devops_1"))
+    await sits_too(database, on_green, "devops_2", "executive")
+    with pytest.raises(Rejected, match="has your position"):
+        await ask(database, await scope_of(on_green, "devops_2"))
+    assert (await row(database, "error_rate")).held_until is None
+
+
+async def test_a_wish_of_somebody_who_lost_the_seat_is_no_first_one(
+    database: Database, on_green: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    await breaching(database, on_green, plan)
+    lead = await scope_of(on_green, "devops_lead")
+    await ask(database, lead)
+    mine = RosterSeat.person_id == lead.viewer.person_id
+    await database.run(lambda session: session.execute(delete(RosterSeat).where(mine)))
+    assert not await ask(database, await scope_of(on_green, "project_manager")), "this is the first one"
+    assert await ask(database, await scope_of(on_green, "devops_1"))
+
+
+async def sits_too(database: Database, deployment: Deployment, login: str, position: str) -> None:
+    async def write(session: AsyncSession) -> None:
+        person = (await session.execute(select(Person).where(Person.login == login))).scalar_one()
+        seat = RosterSeat(deployment_id=deployment.id, position=position, seat=9, person_id=person.id)
+        session.add(seat)
+
+    await database.run(write)
 
 
 async def test_one_person_ends_a_hold(database: Database, on_green: Deployment, plan: Plan, scope_of: ScopeOf) -> None:
