@@ -101,7 +101,7 @@ async def live(request: Request, scope: Annotated[Scope, Depends(may("realtime.s
             return True  # PostgreSQL is away; what the browser shows turns STALE by itself.
         return True
 
-    return event_stream(request.app.state.hub, database, scope.id, is_welcome)
+    return event_stream(request.app.state.hub, database, scope.id, scope.viewer.person_id, is_welcome)
 
 
 @core.get("/healthz", dependencies=[Depends(anybody("product.health"))])

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, PlanVersion, ScriptRun
 from app.deployments.commands import database_now, lock, lock_for
+from app.domain.deployments import State as Course
 from app.domain.errors import Rejected
 from app.domain.phases import WORDS as PHASE_WORDS
 from app.domain.phases import State as PhaseState
@@ -74,6 +75,8 @@ async def request_run(
             conflict=True,
             code="phase",
         )
+    if deployment.state == Course.ABORTED.value:
+        raise Rejected("The deployment was aborted. Nothing was run.", conflict=True, code="phase")
     row = await lock_step(session, deployment, phase, action.key)
     now = await database_now(session)
     if row.version != form.version:

@@ -485,3 +485,10 @@ def test_scripts_never_take_a_connection_that_a_rollback_needs(settings: Setting
     worker = Worker.make(replace(settings, data_dir=tmp_path))
     assert worker.runs.database.engine is not worker.database.engine
     assert worker.drives.database is worker.database
+
+
+async def test_nothing_is_run_once_the_deployment_is_aborted(day: Day) -> None:
+    """Phases that people lead stay as they were; what acts on the outside does not go on."""
+    await day.database.run(lambda s: s.execute(update(Deployment).values(state="aborted")))
+    with pytest.raises(Rejected, match="was aborted"):
+        await day.ask()
