@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.canary.commands import approve, go_on, start, take_back
@@ -14,15 +14,16 @@ from app.canary.queries_page import canary_view
 from app.canary.tasks import Kept, Watched, keep_all
 from app.config import Settings
 from app.db.engine import Database
-from app.db.tables import Alert, CanaryRun, Deployment, Person, RosterSeat
+from app.db.tables import Alert, CanaryReading, CanaryRun, Deployment, Person, RosterSeat
 from app.deployments.commands import arm, database_now
 from app.domain.errors import Rejected
 from app.domain.plan import Plan
 from app.eventlog.log import SYSTEM
+from app.metrics.commands import sweep
 from app.providers.clock import SystemClock
 from app.traffic.commands import request_shift
 from app.web.access import Forbidden, Scope
-from tests.canary.ready import PHASE, TARGET, begin, ended, form_of, looked, staging_runs, stood, the_run
+from tests.canary.ready import PHASE, TARGET, WELL, begin, ended, form_of, looked, staging_runs, stood, the_run
 from tests.canary.test_canary import shifts
 from tests.conftest import ScopeOf, Seeder, make_scope_of
 from tests.traffic.armed import arm as arm_as_a_team
@@ -232,3 +233,18 @@ async def test_a_target_that_the_site_no_longer_binds_keeps_no_other_canary_wait
         async with asyncio.timeout(10):
             await keep_all(committed_db, SystemClock(), bind)
     assert bound == [TARGET]
+
+
+async def test_what_was_measured_does_not_grow_for_ever(database: Database, at_ten: Deployment, plan: Plan) -> None:
+    """A canary that nobody ends is measured each second."""
+    assert await database.run(_sweep_now) == 0
+    yesterday = func.clock_timestamp() - timedelta(hours=25)
+    await database.run(lambda s: s.execute(update(CanaryReading).values(at=yesterday)))
+    await looked(database, at_ten, plan)
+    assert await database.run(_sweep_now) > 0
+    left = await database.read(lambda s: s.scalars(select(CanaryReading.metric)))
+    assert sorted(left) == sorted([*WELL, "green_health"]), "what is young stays"
+
+
+async def _sweep_now(session: AsyncSession) -> int:
+    return await sweep(session, await database_now(session))
