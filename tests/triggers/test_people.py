@@ -2,14 +2,16 @@
 
 import asyncio
 import re
+from datetime import timedelta
 
 import httpx
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
-from app.db.tables import Deployment, Operation, Person, Reading, RosterSeat
+from app.db.tables import Alert, Deployment, Operation, Person, Reading, RosterSeat
+from app.deployments.commands import database_now
 from app.domain.errors import Rejected
 from app.domain.plan import Plan
 from app.triggers.commands import hold, raise_alert, release
@@ -119,6 +121,28 @@ async def sits_too(database: Database, deployment: Deployment, login: str, posit
         session.add(seat)
 
     await database.run(write)
+
+
+async def test_a_storm_of_one_kind_hides_no_report_of_another(
+    database: Database, on_green: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    """Hundreds of critical alerts are what an incident brings; the officer's word must count among them."""
+
+    async def storm(session: AsyncSession) -> None:
+        since = await database_now(session) - timedelta(seconds=60)
+        row = {"deployment_id": on_green.id, "source": "prometheus", "name": "Disk", "state": "firing", "text": ""}
+        row |= {"severity": "critical", "category": "capacity", "trigger": "", "raised_by": "", "key": ""}
+        await session.execute(
+            insert(Alert), [row | {"received_at": since + timedelta(milliseconds=number)} for number in range(600)]
+        )
+
+    await database.run(storm)
+    await judge(database, on_green, plan)
+    assert await rollbacks(database) == []
+    officer = await scope_of(on_green, "security_officer")
+    await database.run(lambda session: raise_alert(session, officer, "security_alert", "Keys are out", "key-1"))
+    await judge(database, on_green, plan)
+    assert len(await rollbacks(database)) == 1
 
 
 async def test_one_person_ends_a_hold(database: Database, on_green: Deployment, plan: Plan, scope_of: ScopeOf) -> None:

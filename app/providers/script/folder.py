@@ -136,7 +136,7 @@ class ScriptFolder:
                 start_new_session=True,
                 limit=LONGEST_ANSWER,
             )
-        except OSError as problem:
+        except (OSError, ValueError) as problem:  # such as a secret that holds a NUL
             raise ProviderError(f"it cannot be run: {problem}", permanent=True) from problem
         watched = Watched(keeper)
         try:
