@@ -171,7 +171,7 @@ async def _nobody_else(session: AsyncSession, target: str) -> None:
 
 async def approve(session: AsyncSession, scope: Scope, key: str, form: CanaryForm) -> None:
     """The backend team's word for the present step. It ends with the step."""
-    desk, row = await _to_speak(session, scope, key)
+    desk, row = await _to_speak(session, scope, key, scope)
     if form.key and row.changed_key == form.key:
         return
     _refuse_stale(row, form)
@@ -199,8 +199,8 @@ async def report(session: AsyncSession, scope: Scope, key: str, form: CanaryForm
     await _take_back(session, desk, row, scope.actor, f"{scope.who} reports an issue: {said}")
 
 
-async def _to_speak(session: AsyncSession, scope: Scope, key: str) -> tuple[Desk, CanaryRun]:
-    desk = await _desk(session, scope.id, scope.plan, key, scope)
+async def _to_speak(session: AsyncSession, scope: Scope, key: str, by: Scope | None = None) -> tuple[Desk, CanaryRun]:
+    desk = await _desk(session, scope.id, scope.plan, key, by)
     if not may_speak(scope, desk.phase):
         raise Forbidden("The gate asks for the word of another position.")
     return desk, await _lock_run(session, desk)
