@@ -4,6 +4,7 @@ from collections import defaultdict
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Alert, CanaryReading, CanaryRun, Deployment, Person, RosterSeat
@@ -82,7 +83,7 @@ async def _alerts(session: AsyncSession, deployment: Deployment, plan: Plan, sin
     categories = {trigger.key: trigger.categories[0] for trigger in plan.triggers if trigger.categories}
     kinds = (Alert.category, Alert.trigger, Alert.severity)
     # The newest of each kind: a flood of harmless ones must not hide the one that takes the canary back.
-    wanted = select(*kinds, Alert.received_at, Alert.name).distinct(*kinds)
+    wanted = select(*kinds, Alert.received_at, Alert.name).ext(distinct_on(*kinds))
     wanted = wanted.where(Alert.deployment_id == deployment.id, Alert.state == FIRING, Alert.received_at >= since)
     found = await session.execute(wanted.order_by(*kinds, Alert.received_at.desc()))
     seen = [

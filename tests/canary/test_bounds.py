@@ -219,6 +219,7 @@ async def test_a_target_that_the_site_no_longer_binds_keeps_no_other_canary_wait
         made = await seed(committed_db)
         await staging_runs(committed_db, made)
         await begin(committed_db, await scope_of(made, "devops_lead"))
+        await ended(committed_db, made)
         moved = update(CanaryRun).where(CanaryRun.deployment_id == made.id).values(target=target)
         await committed_db.run(lambda s, m=moved: s.execute(m))  # type: ignore[misc]
     bound: list[str] = []
