@@ -87,14 +87,14 @@ async def request_run(
             conflict=True,
             code="stale",
         )
-    if running is not None:
+    await record(session, deployment, phase, row, action.title, Happened(Change.START, now, scope.who), scope.actor)
+    if running is not None:  # of the attempt before, whose step was another one
         raise Rejected(
             f"The run that {running.requested_by} asked for is not over. Nothing was run.",
             remedy="Wait for its end, or abort it.",
             conflict=True,
             code="script",
         )
-    await record(session, deployment, phase, row, action.title, Happened(Change.START, now, scope.who), scope.actor)
     run = ScriptRun(
         deployment_id=deployment.id,
         attempt=row.attempt,

@@ -407,8 +407,7 @@ async def test_a_worker_runs_so_many_at_once_and_leaves_the_others(day: Day) -> 
     busy.begin(first)
     await day.printed("begun")
     second = await second_run(day)
-    await busy.sweep()
-    await busy.running[second]
+    await busy.begin(second)
     assert (await day.run(second)).state == "waiting", "whoever is free takes it"
     day.worker("free").begin(second)
     await day.until(lambda: is_in(day, second, "running"))
