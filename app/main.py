@@ -72,6 +72,8 @@ FEATURES = (
     "api",
 )
 
+PAGE_WAITS_S = 2.0
+"""How long a page waits for the folder of scripts, which may be on a share that hangs."""
 IDLE_S = 4
 """A web process that stands still in the middle of a press keeps a rollback from what it locked for no longer."""
 
@@ -149,7 +151,7 @@ def _scripts(site: Site) -> Bound:
     if site.scripts is None:
         return Bound(None)
     folder = site.scripts.folder.absolute()
-    return Bound(site.scripts.bind(user=""), str(folder), site.scripts.user, folder.is_dir())
+    return Bound(site.scripts.bind(user="", within=PAGE_WAITS_S), str(folder), site.scripts.user, folder.is_dir())
 
 
 def make_app(*, tls: bool) -> FastAPI:

@@ -187,7 +187,7 @@ class Hanging(ScriptFolder):
 
 async def test_a_folder_that_hangs_holds_nothing_else_up(tmp_path: Path) -> None:
     put(tmp_path, "echo x")
-    scripts = Hanging(Surroundings(tmp_path))
+    scripts = Hanging(Surroundings(tmp_path), within=1.0)
     longest, stop = 0.0, asyncio.Event()
 
     async def rollback() -> None:
@@ -208,13 +208,13 @@ async def test_a_folder_that_hangs_holds_nothing_else_up(tmp_path: Path) -> None
 
 async def test_questions_that_hang_do_not_pile_up(tmp_path: Path) -> None:
     put(tmp_path, "echo x")
-    scripts = Hanging(Surroundings(tmp_path))
+    scripts = Hanging(Surroundings(tmp_path), within=1.0)
     before = threading.active_count()
     asked = [asyncio.create_task(scripts.why_not(("bash", "script.sh"))) for _ in range(100)]
     await asyncio.sleep(0.1)
     assert threading.active_count() - before <= 8
     assert all("does not answer" in why for why in await asyncio.gather(*asked))
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(2.5)
     scripts.seconds = 0.0
     assert await scripts.why_not(("bash", "script.sh")) == "", "once it answers again, scripts run again"
 

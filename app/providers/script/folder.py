@@ -23,16 +23,19 @@ GRACE = 3.0
 LEAVING = 10.0
 LONGEST_ANSWER = 4 * 1024 * 1024
 """Bytes of one line of the keeper; it keeps its pieces far below."""
-ANSWERS_WITHIN = 2.0
+ANSWERS_WITHIN = 10.0
 """Seconds that a look into the folder may take. It may be a share, and a share may hang."""
 FOUND = tuple(Path(folder) for folder in BARE["PATH"].split(":"))
 
 
 class ScriptFolder:
     """`around` says where, and what scripts see; of that the variables in `shown` may stand in the output. `user` is
-    who they run as, empty for the worker's own."""
+    who they run as, empty for the worker's own. A look into the folder is given up after `within` seconds."""
 
-    def __init__(self, around: Surroundings, user: str = "", shown: Sequence[str] = ()) -> None:
+    def __init__(
+        self, around: Surroundings, user: str = "", shown: Sequence[str] = (), within: float = ANSWERS_WITHIN
+    ) -> None:
+        self._within = within
         self._around = around
         self._user = user
         self._shown = frozenset(shown)
@@ -40,7 +43,7 @@ class ScriptFolder:
 
     async def why_not(self, command: Sequence[str]) -> str:
         try:
-            return await self._apart.ask(lambda: self._why_not(command), within=ANSWERS_WITHIN)
+            return await self._apart.ask(lambda: self._why_not(command), within=self._within)
         except TimeoutError:
             return self._silent()
 
@@ -111,7 +114,7 @@ class ScriptFolder:
     ) -> AsyncIterator["Watched"]:
         try:
             argv, hidden, user = await self._apart.ask(
-                lambda: (self.argv(command), self._around.hidden(), _ids(self._user)), within=ANSWERS_WITHIN
+                lambda: (self.argv(command), self._around.hidden(), _ids(self._user)), within=self._within
             )
         except TimeoutError:
             raise ProviderError(self._silent()) from None
