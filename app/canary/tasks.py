@@ -56,6 +56,7 @@ async def find_kept(session: AsyncSession) -> list[Kept]:
         .join(Deployment, Deployment.id == CanaryRun.deployment_id)
         .join(PlanVersion, PlanVersion.id == Deployment.plan_version_id)
         .where(CanaryRun.finished_at.is_(None))
+        .order_by(CanaryRun.id)
     )
     rows = (await session.execute(statement)).all()
     return [
