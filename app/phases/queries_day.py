@@ -105,7 +105,7 @@ def asked_of(scope: Scope, phase: Phase, row: PhaseRun, now: datetime) -> Asked 
         return None
     base = f"/d/{scope.id}/phases/{phase.key}/skip"
     may = may_skip(scope, phase)
-    why_not = same_hand(row, scope) if may else ""
+    why_not = same_hand(row, scope, phase) if may else ""
     return Asked(
         by=row.skip_asked_by,
         reason=row.skip_reason,

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, func, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
@@ -36,6 +36,19 @@ async def run(database: Database, command: Any, scope: Scope, phase: str = "gith
     row = await run_of(database, scope.deployment, phase)
     form = (AgreeForm(version=row.version, asked_at=row.skip_asked_at),) if command is agree else ()
     await database.run(lambda session: command(session, scope, phase, *form))
+
+
+async def sits_too(database: Database, deployment: Deployment, login: str, position: str) -> None:
+    async def write(session: AsyncSession) -> None:
+        person = (await session.execute(select(Person).where(Person.login == login))).scalar_one()
+        session.add(RosterSeat(deployment_id=deployment.id, position=position, seat=9, person_id=person.id))
+
+    await database.run(write)
+
+
+def known_as(scope: Scope, position: str) -> Scope:
+    """The seat on `position` comes first: the one that this person is called by."""
+    return replace(scope, seats=tuple(sorted(scope.seats, key=lambda seat: seat.position != position)))
 
 
 async def is_old(database: Database, deployment: Deployment, minutes: int) -> None:
@@ -78,10 +91,47 @@ async def test_nobody_agrees_with_themselves_nor_with_their_own_position(
     with pytest.raises(Rejected, match="You asked to skip it yourself"):
         await run(database, agree, lead)
 
-    colleague = replace(lead, viewer=replace(lead.viewer, person_id=0))
+    await sits_too(database, deployment, "support", "devops_lead")
     with pytest.raises(Rejected, match="has your position"):
-        await run(database, agree, colleague)
+        await run(database, agree, await scope_of(deployment, "support"))
     assert len([e for e in await log_of(database, deployment) if e.kind == "phases.skip.asked"]) == 1
+
+
+async def test_a_second_seat_without_the_right_makes_no_second_position(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    """Both may skip by the DevOps lead's position alone; that one of them sits in the support too changes nothing."""
+    await sits_too(database, deployment, "devops_lead", "executive")
+    await asks(database, known_as(await scope_of(deployment, "devops_lead"), "executive"))
+    assert (await run_of(database, deployment, "github")).skip_asked_position == "devops_lead"
+    await sits_too(database, deployment, "support", "devops_lead")
+    with pytest.raises(Rejected, match="has your position"):
+        await run(database, agree, await scope_of(deployment, "support"))
+    await run(database, agree, await scope_of(deployment, "project_manager"))
+
+
+async def test_a_wish_goes_with_the_seat_that_gave_the_right(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    await sits_too(database, deployment, "devops_lead", "executive")
+    lead = known_as(await scope_of(deployment, "devops_lead"), "executive")
+    await asks(database, lead)
+    gone = (RosterSeat.person_id == lead.viewer.person_id) & (RosterSeat.position == "devops_lead")
+    await database.run(lambda s: s.execute(delete(RosterSeat).where(gone)))
+    with pytest.raises(Rejected, match="not on the roster any more"):
+        await run(database, agree, await scope_of(deployment, "project_manager"))
+
+
+async def test_an_agreement_that_waited_for_who_took_its_seat_away_counts_for_nothing(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    await asks(database, await scope_of(deployment, "devops_lead"))
+    manager = await scope_of(deployment, "project_manager")
+    mine = RosterSeat.person_id == manager.viewer.person_id
+    await database.run(lambda s: s.execute(delete(RosterSeat).where(mine)))
+    with pytest.raises(Forbidden, match="given to somebody else"):
+        await run(database, agree, manager)
+    assert (await run_of(database, deployment, "github")).state == State.PLANNED
 
 
 async def test_who_leads_neither_the_phase_nor_the_day_has_no_say(
