@@ -195,13 +195,14 @@ class ScriptsSite(Node):
             raise ValueError(f"shown may name variables of environment only, not {', '.join(sorted(wrong))}")
         return self
 
-    def bind(self, user: str | None = None) -> Scripts:
-        """As `user` of this machine, empty for the own one; the site's unless said otherwise."""
-        from app.providers.script.folder import ScriptFolder
+    def bind(self, user: str | None = None, within: float | None = None) -> Scripts:
+        """As `user` of this machine, empty for the own one; the site's unless said otherwise. `within`: seconds for a
+        look into the folder."""
+        from app.providers.script.folder import ANSWERS_WITHIN, ScriptFolder
         from app.providers.script.running import Surroundings
 
         around = Surroundings(self.folder.absolute(), self.environment, self.secrets)
-        return ScriptFolder(around, self.user if user is None else user, self.shown)
+        return ScriptFolder(around, self.user if user is None else user, self.shown, within or ANSWERS_WITHIN)
 
 
 class AwsCredentials(Node):

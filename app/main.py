@@ -72,6 +72,11 @@ FEATURES = (
     "api",
 )
 
+PAGE_WAITS_S = 2.0
+"""How long a page waits for the folder of scripts, which may be on a share that hangs."""
+IDLE_S = 4
+"""A web process that stands still in the middle of a press keeps a rollback from what it locked for no longer."""
+
 core = APIRouter()
 
 
@@ -98,7 +103,7 @@ async def live(request: Request, scope: Annotated[Scope, Depends(may("realtime.s
             return True  # PostgreSQL is away; what the browser shows turns STALE by itself.
         return True
 
-    return event_stream(request.app.state.hub, database, scope.id, is_welcome)
+    return event_stream(request.app.state.hub, database, scope.id, scope.viewer.person_id, is_welcome)
 
 
 @core.get("/healthz", dependencies=[Depends(anybody("product.health"))])
@@ -146,7 +151,7 @@ def _scripts(site: Site) -> Bound:
     if site.scripts is None:
         return Bound(None)
     folder = site.scripts.folder.absolute()
-    return Bound(site.scripts.bind(user=""), str(folder), site.scripts.user, folder.is_dir())
+    return Bound(site.scripts.bind(user="", within=PAGE_WAITS_S), str(folder), site.scripts.user, folder.is_dir())
 
 
 def make_app(*, tls: bool) -> FastAPI:
@@ -182,10 +187,15 @@ def wire(app: FastAPI, settings: Settings, database: Database) -> None:
     app.state.rehearse = lambda session, plan, source: create_rehearsal(session, app.state.site, plan, source)
 
 
+def open_database(settings: Settings) -> Database:
+    """The web process's own."""
+    return Database(make_engine(settings.database_url, idle_s=IDLE_S))
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, wired. Raises Misconfigured when a setting or site.yaml cannot be used."""
     settings = settings or from_env()
     configure_logs()
     app = make_app(tls=settings.secure_cookies)
-    wire(app, settings, Database(make_engine(settings.database_url)))
+    wire(app, settings, open_database(settings))
     return app

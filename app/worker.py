@@ -106,7 +106,9 @@ class Worker:
         capsules = Capsules(
             database, SystemClock(), settings.data_dir, capsule_key(settings.secret), settings.worker_name, describe
         )
-        runs = Runs(database, ports.scripts(), name)
+        # Of their own: whatever scripts print, a rollback never waits for a connection.
+        connections = Database(make_engine(settings.database_url, pool_size=4, idle_s=IDLE_S))
+        runs = Runs(connections, ports.scripts(), name)
         return cls(name, settings, database, ports, drives, capsules, runs, bound, set())
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -325,6 +327,7 @@ async def serve(settings: Settings) -> None:
     finally:
         for bound in worker.bound.values():
             await bound.aclose()
+        await worker.runs.database.aclose()
         await worker.database.aclose()
 
 

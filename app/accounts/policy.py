@@ -43,7 +43,7 @@ _TABLE = (
     Action("signoffs.view", ("observe",), token="read"),
     Action("signoffs.vote", ("sign_off",), step_up=True),
     Action("signoffs.withdraw", ("sign_off",)),
-    Action("checklists.view", ("observe",)),
+    Action("checklists.view", ("observe",), token="read"),
     Action("checklists.tick", ("check",)),
     # Everybody who works on the day: their own readiness, and their position's duties.
     Action("checklists.own", ("note", "check")),

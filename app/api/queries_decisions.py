@@ -59,7 +59,7 @@ def _point(ground: Ground, point: DecisionPoint) -> PointOut:
         "by": row.answered_by if row else "",
         "escalated_by": row.escalated_by if row else "",
         "closed_at": _utc(row.closed_at) if row else None,
-        "snapshot": _snapshot(row.snapshot) if row else None,
+        "snapshot": _snapshot_or_none(row.snapshot) if row else None,
     }
     return PointOut(**values)
 
@@ -76,6 +76,14 @@ def _clock(asked: Asked | None) -> dict[str, Any]:
     if asked is None:
         return {"asked": None, "next_asked_at": None}
     return {"asked": _RUNGS[asked.rung], "next_asked_at": _utc(asked.until)}
+
+
+def _snapshot_or_none(document: Mapping[str, Any]) -> SnapshotOut | None:
+    """None where it was not taken, or cannot be read: an answer about the day never fails by it."""
+    try:
+        return _snapshot(document)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _snapshot(document: Mapping[str, Any]) -> SnapshotOut:
@@ -98,6 +106,8 @@ def _snapshot(document: Mapping[str, Any]) -> SnapshotOut:
         customers_failed=document["customers"]["failed"],
         triggers=[each["key"] for each in document["triggers"]],
         customer_reports=document["reports"],
+        customer_reports_since_switch=(document.get("told") or {}).get("reports"),
+        customers_reported_since_switch=(document.get("told") or {}).get("customers"),
         incidents=document["incidents"],
     )
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.policy import anybody, token_may
-from app.api import commands_alerts, queries, queries_decisions, queries_phases, queries_signoffs
+from app.api import commands_alerts, queries, queries_checklists, queries_decisions, queries_phases, queries_signoffs
 from app.api.forms import ReadingsIn, RollbackIn
 from app.api.forms_alerts import AlertIn, AlertmanagerIn, SnsIn
 from app.api.views import (
@@ -26,6 +26,7 @@ from app.api.views import (
     TimelineOut,
     TrafficOut,
 )
+from app.api.views_checklists import ChecklistsOut, DutiesOut
 from app.metrics.commands import PostedReading, record_readings
 from app.providers.alert_hooks import NotGenuine
 from app.traffic.commands import request_rollback
@@ -34,6 +35,10 @@ from app.web.bearer import Machine
 from app.web.errors import Problem, problem_response
 
 VERSION = "1.0.0"
+_TAGS = (
+    *("deployments", "phases", "checklists", "sign-offs", "traffic"),
+    *("decisions", "incidents", "timeline", "metrics", "alerts"),
+)
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"description": "No token, or none that opens anything now (code `token`)", "content": _PROBLEM},
@@ -80,6 +85,33 @@ async def read_phases(
     async def query(session: AsyncSession) -> PhasesOut:
         deployment, version = await queries.found(session, deployment_id)
         return await queries_phases.phases(session, deployment, version, machine.now)
+
+    return await database(request).read(query)
+
+
+@router.get("/deployments/{deployment_id}/checklists", tags=["checklists"])
+async def read_checklists(
+    request: Request, deployment_id: int, machine: Annotated[Machine, Depends(token_may("checklists.view"))]
+) -> ChecklistsOut:
+    """Checklists of the present attempt, everybody's own readiness, and who is there. Scope `read`. Nothing under this
+    address ticks one."""
+
+    async def query(session: AsyncSession) -> ChecklistsOut:
+        deployment, version = await queries.found(session, deployment_id)
+        return await queries_checklists.checklists(session, deployment, version, machine.now)
+
+    return await database(request).read(query)
+
+
+@router.get("/deployments/{deployment_id}/duties", tags=["checklists"])
+async def read_duties(
+    request: Request, deployment_id: int, machine: Annotated[Machine, Depends(token_may("checklists.view"))]
+) -> DutiesOut:
+    """The duties of every position, and who did them when. Scope `read`. Nothing under this address does one."""
+
+    async def query(session: AsyncSession) -> DutiesOut:
+        deployment, version = await queries.found(session, deployment_id)
+        return await queries_checklists.duties(session, deployment, version, machine.now)
 
     return await database(request).read(query)
 
@@ -267,7 +299,7 @@ def openapi_document() -> dict[str, Any]:
         version=VERSION,
         description="Deployments, sign-offs, traffic and timeline for machines. No token signs off or switches.",
         routes=router.routes,
-        tags=[{"name": name} for name in ("deployments", "sign-offs", "traffic", "timeline", "metrics", "alerts")],
+        tags=[{"name": name} for name in _TAGS],
     )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas["ProblemOut"] = ProblemOut.model_json_schema()

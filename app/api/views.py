@@ -248,7 +248,9 @@ class SnapshotOut(Answer):
     customers_requests: int | None
     customers_failed: int | None
     triggers: list[str] = Field(description="Keys of triggers in breach")
-    customer_reports: int
+    customer_reports: int = Field(description="Reports that nobody had explained or fixed")
+    customer_reports_since_switch: int | None = Field(description="Reports that support took in since the switch")
+    customers_reported_since_switch: int | None = Field(description="Of how many customers these were")
     incidents: int
 
 

@@ -12,9 +12,9 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.canary.forms import CanaryForm, StartForm
-from app.canary.queries import HEALTH, judgement_of, newest_run, run_of
+from app.canary.queries import HEALTH, backend_of, judgement_of, newest_run, run_of
 from app.db.tables import CanaryReading, CanaryRun, Deployment, Operation, PhaseRun
-from app.deployments.commands import database_now, lock
+from app.deployments.commands import database_now, lock, lock_for
 from app.domain import operations
 from app.domain.canary import (
     JUDGED,
@@ -36,17 +36,10 @@ from app.domain.plan_clock import plan_now
 from app.eventlog.log import SYSTEM, Actor, Entry, Severity, append, touch
 from app.phases.commands_rows import lock_row
 from app.phases.queries import leads, phase_of
-from app.traffic.commands import request_shift
+from app.traffic.commands import demand_not_production, hold_target, request_shift
 from app.web.access import Forbidden, NotFound, Scope
 
 _LOUD = (Change.PAUSE, Change.REFUSE, Change.ROLL_BACK)
-
-
-def backend_of(phase: Phase) -> frozenset[str]:
-    """The positions whose word the gate waits for."""
-    gate = phase.canary_gate
-    lines = (*gate.proceed_if, *gate.rollback_if) if gate else ()
-    return frozenset(key for line in lines if line.kind in ("approval", "report") for key in line.positions)
 
 
 def may_lead(scope: Scope, phase: Phase) -> bool:
@@ -77,11 +70,12 @@ class Desk:
         return self.run.state == PhaseState.RUNNING and self.deployment.state != Course.ABORTED
 
 
-async def _desk(session: AsyncSession, deployment_id: int, plan: Plan, key: str) -> Desk:
+async def _desk(session: AsyncSession, deployment_id: int, plan: Plan, key: str, by: Scope | None = None) -> Desk:
+    """`by`: whose word counts only while they sit on their seats. Raises NotFound, Forbidden."""
     phase = phase_of(plan, key)
     if not phase.canary or phase.target is None:
         raise NotFound("This phase has no canary.")
-    deployment = await lock(session, deployment_id)
+    deployment = await (lock_for(session, by) if by is not None else lock(session, deployment_id))
     row = await lock_row(session, deployment, plan, key)
     return Desk(deployment, plan, phase, row, await database_now(session))
 
@@ -122,7 +116,7 @@ async def start(session: AsyncSession, scope: Scope, key: str, form: StartForm, 
 
     Raises Forbidden, and Rejected: the phase does not run, the site does not bind the target, or another run has begun.
     """
-    desk = await _desk(session, scope.id, scope.plan, key)
+    desk = await _desk(session, scope.id, scope.plan, key, scope)
     phase, target = desk.phase, desk.phase.target or ""
     if not may_lead(scope, phase):
         raise Forbidden(f"Phase {phase.number} is led by somebody else.")
@@ -140,6 +134,8 @@ async def start(session: AsyncSession, scope: Scope, key: str, form: StartForm, 
             remedy="site.yaml binds targets to balancers: docs/live.md.",
             code="unbound",
         )
+    await demand_not_production(session, target)
+    await hold_target(session, target)  # of two deployments that start on it at once, the second one is told
     await _nobody_else(session, target)
     row = CanaryRun(
         deployment_id=scope.id,
@@ -175,13 +171,14 @@ async def _nobody_else(session: AsyncSession, target: str) -> None:
 
 async def approve(session: AsyncSession, scope: Scope, key: str, form: CanaryForm) -> None:
     """The backend team's word for the present step. It ends with the step."""
-    desk, row = await _to_speak(session, scope, key)
+    desk, row = await _to_speak(session, scope, key, scope)
     if form.key and row.changed_key == form.key:
         return
     _refuse_stale(row, form)
     if State(row.state) not in JUDGED:
         raise Rejected("There is nothing to approve now: the share is not there.", conflict=True, code="state")
     row.approved_by, row.approved_at, row.approved_text = scope.who[:160], desk.now, form.text.strip()
+    row.approved_person = scope.viewer.person_id
     _note_press(row, scope, form)
     percent = desk.phase.canary[row.step].percent
     text = f"{scope.who} approves {percent} %" + (f": {row.approved_text}" if row.approved_text else "")
@@ -202,8 +199,8 @@ async def report(session: AsyncSession, scope: Scope, key: str, form: CanaryForm
     await _take_back(session, desk, row, scope.actor, f"{scope.who} reports an issue: {said}")
 
 
-async def _to_speak(session: AsyncSession, scope: Scope, key: str) -> tuple[Desk, CanaryRun]:
-    desk = await _desk(session, scope.id, scope.plan, key)
+async def _to_speak(session: AsyncSession, scope: Scope, key: str, by: Scope | None = None) -> tuple[Desk, CanaryRun]:
+    desk = await _desk(session, scope.id, scope.plan, key, by)
     if not may_speak(scope, desk.phase):
         raise Forbidden("The gate asks for the word of another position.")
     return desk, await _lock_run(session, desk)
@@ -211,7 +208,7 @@ async def _to_speak(session: AsyncSession, scope: Scope, key: str) -> tuple[Desk
 
 async def go_on(session: AsyncSession, scope: Scope, key: str, form: CanaryForm) -> None:
     """The next share, or a shift that was refused once more. Raises Rejected where the gate has not passed now."""
-    desk = await _desk(session, scope.id, scope.plan, key)
+    desk = await _desk(session, scope.id, scope.plan, key, scope)
     if not may_lead(scope, desk.phase):
         raise Forbidden(f"Phase {desk.phase.number} is led by somebody else.")
     row = await _lock_run(session, desk)
@@ -275,13 +272,18 @@ async def _raise(session: AsyncSession, desk: Desk, row: CanaryRun, change: Chan
     """START's, RETRY's and ADVANCE's share. What was known and said of the step before ends with it."""
     _put(row, follow(run_of(row), change), actor.name, desk.now)
     row.reason, row.step_since = "", None
-    row.approved_by, row.approved_at, row.approved_text = "", None, ""
+    row.approved_by, row.approved_at, row.approved_text, row.approved_person = "", None, "", None
     row.probes_green = row.probes_total = 0
     await _order(session, desk, row, desk.phase.canary[row.step].percent, actor)
     await _tell(session, desk, row, change, actor)
 
 
 async def _take_back(session: AsyncSession, desk: Desk, row: CanaryRun, actor: Actor, reason: str) -> None:
+    if row.finished_at is not None:
+        # It has let go of its target, which may be another's by now.
+        await demand_not_production(session, row.target)
+        await hold_target(session, row.target)
+        await _nobody_else(session, row.target)
     _put(row, follow(run_of(row), Change.ROLL_BACK), actor.name, desk.now)
     row.reason, row.finished_at = reason, None
     await _order(session, desk, row, 0, actor, reason)

@@ -4,9 +4,10 @@ from collections import defaultdict
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import Alert, CanaryReading, CanaryRun, Deployment
+from app.db.tables import Alert, CanaryReading, CanaryRun, Deployment, Person, RosterSeat
 from app.domain.canary import LOOKS_BACK, AlertSeen, Evidence, Judgement, Reading, Run, State, Word, has_dwelt, judge
 from app.domain.metrics import Observation
 from app.domain.plan import Phase, Plan
@@ -14,6 +15,13 @@ from app.triggers.queries import CRITICAL, FIRING
 
 HEALTH = "green_health"
 """The metric's name under which GREEN's health checks are kept."""
+
+
+def backend_of(phase: Phase) -> frozenset[str]:
+    """The positions whose word the gate waits for."""
+    gate = phase.canary_gate
+    lines = (*gate.proceed_if, *gate.rollback_if) if gate else ()
+    return frozenset(key for line in lines if line.kind in ("approval", "report") for key in line.positions)
 
 
 async def newest_run(session: AsyncSession, deployment_id: int, phase: str) -> CanaryRun | None:
@@ -33,28 +41,37 @@ async def judgement_of(
 ) -> Judgement:
     """The gate of the run's present step."""
     since = row.step_since or now
-    evidence = await evidence_of(session, deployment, plan, row, since, now)
+    evidence = await evidence_of(session, deployment, plan, phase, row, since, now)
     percent = phase.canary[row.step].percent
     return judge(plan, phase, percent, since, evidence, now, has_dwelt=has_dwelt(run_of(row), phase))
 
 
 async def evidence_of(
-    session: AsyncSession, deployment: Deployment, plan: Plan, row: CanaryRun, since: datetime, now: datetime
+    session: AsyncSession,
+    deployment: Deployment,
+    plan: Plan,
+    phase: Phase,
+    row: CanaryRun,
+    since: datetime,
+    now: datetime,
 ) -> Evidence:
     first = max(since, now - LOOKS_BACK)
-    wanted = select(CanaryReading).where(CanaryReading.run_id == row.id, CanaryReading.at >= first)
+    # Columns, not rows of the session: this runs each second while the deployment is locked, and a press waits for it.
+    wanted = select(CanaryReading.metric, CanaryReading.at, CanaryReading.value, CanaryReading.samples)
+    wanted = wanted.where(CanaryReading.run_id == row.id, CanaryReading.at >= first).order_by(CanaryReading.at)
     readings: defaultdict[str, list[Reading]] = defaultdict(list)
     health: list[Observation] = []
-    for each in await session.scalars(wanted.order_by(CanaryReading.at)):
-        if each.metric == HEALTH:
-            health.append(Observation(each.at, each.value))
+    for metric, at, value, samples in await session.execute(wanted):
+        if metric == HEALTH:
+            health.append(Observation(at, value))
         else:
-            readings[each.metric].append(Reading(each.at, each.value, each.samples))
+            readings[metric].append(Reading(at, value, samples))
+    is_approved = row.approved_at is not None and await _still_speaks(session, row, phase)
     return Evidence(
         readings=readings,
         health=health,
         alerts=await _alerts(session, deployment, plan, row.started_at),
-        approved=Word(row.approved_by, row.approved_at, row.approved_text) if row.approved_at else None,
+        approved=Word(row.approved_by, row.approved_at, row.approved_text) if is_approved and row.approved_at else None,
         reported=Word(row.reported_by, row.reported_at, row.reported_text) if row.reported_at else None,
         read_green=row.read_green,
         read_at=row.read_at,
@@ -64,15 +81,27 @@ async def evidence_of(
 async def _alerts(session: AsyncSession, deployment: Deployment, plan: Plan, since: datetime) -> list[AlertSeen]:
     """Alerts that came since the canary began. A person's report that names a trigger is of that trigger's kind."""
     categories = {trigger.key: trigger.categories[0] for trigger in plan.triggers if trigger.categories}
-    wanted = select(Alert).where(
-        Alert.deployment_id == deployment.id, Alert.state == FIRING, Alert.received_at >= since
-    )
-    return [
-        AlertSeen(
-            alert.received_at,
-            alert.category or categories.get(alert.trigger, ""),
-            alert.severity == CRITICAL or bool(alert.trigger),
-            alert.name,
-        )
-        for alert in await session.scalars(wanted.order_by(Alert.received_at).limit(200))
+    kinds = (Alert.category, Alert.trigger, Alert.severity)
+    # The newest of each kind: a flood of harmless ones must not hide the one that takes the canary back.
+    wanted = select(*kinds, Alert.received_at, Alert.name).ext(distinct_on(*kinds))
+    wanted = wanted.where(Alert.deployment_id == deployment.id, Alert.state == FIRING, Alert.received_at >= since)
+    found = await session.execute(wanted.order_by(*kinds, Alert.received_at.desc()))
+    seen = [
+        AlertSeen(at, category or categories.get(trigger, ""), severity == CRITICAL or bool(trigger), name)
+        for category, trigger, severity, at, name in found
     ]
+    return sorted(seen, key=lambda alert: alert.at)
+
+
+async def _still_speaks(session: AsyncSession, row: CanaryRun, phase: Phase) -> bool:
+    """Whether who approved still has a seat whose word the gate waits for, and an account that is not disabled."""
+    if row.approved_person is None:
+        return True  # approved before this was kept
+    seat = select(RosterSeat.id).join(Person, Person.id == RosterSeat.person_id)
+    seat = seat.where(
+        RosterSeat.deployment_id == row.deployment_id,
+        RosterSeat.person_id == row.approved_person,
+        RosterSeat.position.in_(backend_of(phase)),
+        Person.is_disabled.is_(False),
+    )
+    return await session.scalar(seat.limit(1)) is not None

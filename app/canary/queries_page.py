@@ -205,7 +205,7 @@ def _presses(
         if row is not None and state in (State.DWELLING, State.INCONCLUSIVE, State.GATE):
             found += _next(phase, row, judgement, f"{base}/go-on", idle)
     if may_speak(scope, phase) and row is not None and state in JUDGED:
-        if row.approved_at is None:
+        if row.approved_at is None or (judgement is not None and any(line.waits_for for line in judgement.proceed)):
             percent = phase.canary[row.step].percent
             found.append(Press("approve", f"Approve {percent} %", f"{base}/approve", label="Comment"))
         found.append(

@@ -56,6 +56,7 @@ async def find_kept(session: AsyncSession) -> list[Kept]:
         .join(Deployment, Deployment.id == CanaryRun.deployment_id)
         .join(PlanVersion, PlanVersion.id == Deployment.plan_version_id)
         .where(CanaryRun.finished_at.is_(None))
+        .order_by(CanaryRun.id)
     )
     rows = (await session.execute(statement)).all()
     return [
@@ -155,7 +156,12 @@ async def keep_all(database: Database, clock: Clock, bind: Bind) -> None:
             for run_id, each in kept.items():
                 if run_id in running and not running[run_id].done():
                     continue
-                keeper = Keeper(database, clock, each, bind(each))
+                try:
+                    keeper = Keeper(database, clock, each, bind(each))
+                except Exception as error:
+                    # A target that the site no longer binds: the other canaries are kept all the same.
+                    log.warning("canary.unbound", run=run_id, target=each.target, error=str(error)[:300])
+                    continue
                 running[run_id] = asyncio.create_task(keeper.run(), name=f"canary-{run_id}")
             await clock.sleep(FIND_EVERY_S)
     finally:

@@ -28,12 +28,15 @@ async def add_file(
         raise Rejected("This item is checked by machine; it takes no files.", code="machine")
     if not may_tick(scope, item):
         raise Forbidden(f"“{item.text}” belongs to another position: {scope.plan.position(item.owner).title}.")
+    # Before the lock: a press must not wait while a quarter of a MiB is looked through.
+    check_size(len(content), files=0, together=0)
+    kind = kind_of(content)
+    digest = hashlib.sha256(content).hexdigest()
     deployment = await lock(session, scope.id)
     if not is_open(deployment, scope.plan, checklist):
         word = WORDS[State(deployment.state)]
         raise Rejected(f"{checklist.title}: this checklist is closed; the deployment is {word}.", conflict=True)
     key = state_key(scope.plan, checklist, item)
-    digest = hashlib.sha256(content).hexdigest()
     here = (
         (EvidenceFile.deployment_id == deployment.id)
         & (EvidenceFile.attempt == deployment.attempt)
@@ -47,7 +50,6 @@ async def add_file(
         select(func.coalesce(func.sum(EvidenceFile.size), 0)).where(EvidenceFile.deployment_id == deployment.id)
     )
     check_size(len(content), files=files, together=int(together or 0))
-    kind = kind_of(content)
     row = EvidenceFile(
         deployment_id=deployment.id,
         attempt=deployment.attempt,

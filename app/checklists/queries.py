@@ -1,7 +1,8 @@
 """Reads of checklists: what is known of each item, and what of it sign-offs are bound to."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,10 +13,21 @@ from app.checklists.queries_duties import duties_progress, duties_view
 from app.checklists.queries_files import Files, files_of
 from app.checklists.queries_machine import facts_of, machine_item
 from app.checklists.queries_personal import has_personal, people_progress, personal_view
-from app.checklists.views import ChecklistsPage, ChecklistView, Facts, FileView, ItemView, Piece, ProgressView
+from app.checklists.queries_presence import seats_lines
+from app.checklists.views import (
+    ChecklistsPage,
+    ChecklistView,
+    Facts,
+    FileView,
+    Finding,
+    ItemView,
+    Piece,
+    ProgressView,
+)
 from app.db.tables import ChecklistState, Deployment
 from app.domain.deployments import State
 from app.domain.plan import Checklist, ChecklistItem, Plan
+from app.domain.presence import is_excused
 from app.domain.signoff_words import in_sentence, listed, number_word
 from app.eventlog.log import versions_of
 from app.web.access import NotFound, Scope
@@ -108,10 +120,18 @@ def progress(plan: Plan, checklist: Checklist, states: States, facts: Facts) -> 
 
 
 def is_done(plan: Plan, checklist: Checklist, item: ChecklistItem, states: States, facts: Facts) -> bool:
-    if item.check is not None:
-        return machine_item(item.check, facts).state == "yes"
     row = states.get(state_key(plan, checklist, item))
+    if item.check is not None:
+        return machine_item(item.check, facts).state == "yes" or is_gone_on(item, row, facts)
     return row is not None and row.state == "done"
+
+
+def is_gone_on(item: ChecklistItem, row: ChecklistState | None, facts: Facts) -> bool:
+    """Whether who leads decided to go on without everybody who is missing now. Whoever went missing since then was not
+    decided on, so that the item is open again."""
+    if item.check != "team_present" or row is None or row.state != "done":
+        return False
+    return is_excused(facts.team.gaps, row.without)
 
 
 def _item_view(scope: Scope, item: ChecklistItem, row: ChecklistState | None, files: tuple[FileView, ...]) -> ItemView:
@@ -135,8 +155,40 @@ def _item_view(scope: Scope, item: ChecklistItem, row: ChecklistState | None, fi
 _MACHINE_STATES = {"yes": "machine", "no": "unmet", "unknown": "unknown"}
 
 
-def _machine_view(scope: Scope, item: ChecklistItem, facts: Facts) -> ItemView:
+def _machine_view(
+    scope: Scope, item: ChecklistItem, row: ChecklistState | None, facts: Facts, *, is_open: bool
+) -> ItemView:
     finding = machine_item(item.check or "", facts)
+    view = _finding_view(scope, item, finding)
+    if item.check != "team_present":
+        return view
+    gaps = facts.team.gaps
+    is_decided = is_gone_on(item, row, facts)
+    if is_decided and row is not None:
+        words = f"{row.evidence} (missing then: {listed_seats(scope.plan, row.without)})"
+        view = replace(view, state="excused", proof=pieces(words), who=row.who, at=row.at)
+    elif row is not None and row.state == "done" and gaps:
+        before = f"{finding.found}. {row.who} went on without {listed_seats(scope.plan, row.without)} before"
+        view = replace(view, proof=(Piece(before),))
+    return replace(
+        view,
+        seats=seats_lines(facts.team),
+        can_excuse=is_open and bool(gaps) and not is_decided and scope.may("proceed"),
+        version=row.version if row else 0,
+    )
+
+
+def listed_seats(plan: Plan, keys: Sequence[str]) -> str:
+    """Seats by their titles: "DevOps 2 and backend 1"."""
+    titles = {
+        f"{place.key}-{seat}": f"{place.title} {seat}" if place.seats > 1 else place.title
+        for place in plan.positions
+        for seat in range(1, place.seats + 1)
+    }
+    return listed([titles.get(key, key) for key in keys])
+
+
+def _finding_view(scope: Scope, item: ChecklistItem, finding: Finding) -> ItemView:
     return ItemView(
         key=item.key,
         text=item.text,
@@ -175,7 +227,17 @@ def _list_view(
             for item in shown
             if item.check is None
         ),
-        machine=tuple(_machine_view(scope, item, facts) for item in shown if item.check is not None),
+        machine=tuple(
+            _machine_view(
+                scope,
+                item,
+                states.get(state_key(plan, checklist, item)),
+                facts,
+                is_open=is_open(deployment, plan, checklist),
+            )
+            for item in shown
+            if item.check is not None
+        ),
         hidden=len(checklist.items) - len(shown),
         done=sum(is_done(plan, checklist, item, states, facts) for item in checklist.items),
         total=len(checklist.items),

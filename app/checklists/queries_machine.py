@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.checklists.views import Facts, Finding, SideFact, TeamFact
-from app.db.tables import ChannelCheck, Deployment, Person, RosterSeat, TargetState, WebSession
+from app.checklists.queries_presence import finding_of, presence_now
+from app.checklists.views import Facts, Finding, SideFact
+from app.db.tables import ChannelCheck, Deployment, Person, RosterSeat, TargetState
 from app.domain.metrics import Verdict
 from app.domain.plan import Plan
 from app.metrics.queries import latest
@@ -15,29 +16,10 @@ from app.metrics.queries import latest
 HEALTH_LIMIT = timedelta(seconds=15)
 """A health check older than this proves nothing (design.md, "Moving traffic")."""
 
-SEEN_LIMIT = timedelta(minutes=10)
-"""Who has not asked for any page for this long is not counted as present."""
-
 LOOKED_LIMIT = timedelta(minutes=5)
 """What a worker found at a dashboard's address longer ago proves nothing."""
 
 NO_FACT = SideFact(None, "", None)
-
-
-async def team_of(session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime) -> TeamFact:
-    """Who of the expected seats was seen lately: by the seat's own mark, or by a request of the person's browser."""
-    expected = {position.key for position in plan.positions if set(position.capabilities) - {"observe"}}
-    rows = await session.execute(
-        select(RosterSeat.position, Person.name, func.greatest(RosterSeat.seen_at, func.max(WebSession.seen_at)))
-        .join(Person, Person.id == RosterSeat.person_id)
-        .outerjoin(WebSession, (WebSession.person_id == Person.id) & WebSession.ended_at.is_(None))
-        .where(RosterSeat.deployment_id == deployment.id, RosterSeat.is_deputy.is_(False))
-        .group_by(RosterSeat.id, Person.id)
-        .order_by(RosterSeat.id)
-    )
-    seats = [(name, seen_at) for position, name, seen_at in rows if position in expected]
-    absent = tuple(name for name, seen_at in seats if seen_at is None or now - seen_at > SEEN_LIMIT)
-    return TeamFact(len(seats), absent)
 
 
 async def facts_of(session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime) -> Facts:
@@ -53,7 +35,7 @@ async def facts_of(session: AsyncSession, deployment: Deployment, plan: Plan, no
         metrics=len(readings),
         dark=tuple(dark),
         read_at=max(moments, default=None),
-        team=await team_of(session, deployment, plan, now),
+        team=await presence_now(session, deployment, plan, now),
         now=now,
         found=await _asked_for(session, deployment, plan, now),
     )
@@ -94,7 +76,7 @@ def machine_item(check: str, facts: Facts) -> Finding:
         case "monitoring_live":
             return _monitoring(facts)
         case "team_present":
-            return _team(facts.team)
+            return finding_of(facts.team)
         case _ if check in facts.found:
             return facts.found[check]
         case _:
@@ -118,15 +100,6 @@ def _monitoring(facts: Facts) -> Finding:
     found = f"no fresh reading: {', '.join(facts.dark[:3])}"
     more = f" and {len(facts.dark) - 3} more" if len(facts.dark) > 3 else ""
     return Finding("unknown" if len(facts.dark) == facts.metrics else "no", found + more, facts.read_at)
-
-
-def _team(team: TeamFact) -> Finding:
-    if not team.expected:
-        return Finding("unknown", "nobody is on the roster")
-    if not team.absent:
-        return Finding("yes", f"{team.expected} of {team.expected} present")
-    more = f" and {len(team.absent) - 4} more" if len(team.absent) > 4 else ""
-    return Finding("no", f"{team.present} of {team.expected} present; not seen: {', '.join(team.absent[:4])}{more}")
 
 
 def escalation_known(plan: Plan) -> Finding:

@@ -47,6 +47,22 @@ async def ticks_of(session: AsyncSession, deployment: Deployment) -> dict[int, d
     return found
 
 
+async def own_open(session: AsyncSession, scope: Scope, deployment: Deployment) -> tuple[str, ...]:
+    """What this person has still to tick for themselves, in the plan's order; what a machine answers is not theirs."""
+    mine = select(PersonalTick.item).where(
+        PersonalTick.deployment_id == deployment.id,
+        PersonalTick.attempt == deployment.attempt,
+        PersonalTick.person_id == scope.viewer.person_id,
+    )
+    ticked = set(await session.scalars(mine))
+    return tuple(
+        item.text
+        for each in personal_lists(scope.plan)
+        for item in each.items
+        if item.check is None and tick_key(each, item) not in ticked
+    )
+
+
 async def personal_view(session: AsyncSession, scope: Scope) -> PersonalView:
     """Versions first: what is rendered is then never older than it says."""
     versions = await versions_of(session, scope.id)
@@ -80,9 +96,15 @@ def _line(checklist: Checklist, item: ChecklistItem, mine: dict[str, PersonalTic
 async def people_progress(session: AsyncSession, deployment: Deployment, plan: Plan) -> Rows:
     """Rows (name, done, total) of everybody who works on the day, in the plan's order; what a machine answers for
     everybody alike is left out."""
-    keys = {tick_key(each, item) for each in personal_lists(plan) for item in each.items if item.check is None}
+    people = await people_left(session, deployment, plan)
+    return tuple((name, total - len(left), total) for name, left, total in people)
+
+
+async def people_left(session: AsyncSession, deployment: Deployment, plan: Plan) -> list[tuple[str, list[str], int]]:
+    """(name, keys of what is not ticked, how many there are) of everybody who works on the day, in the plan's order."""
+    keys = [tick_key(each, item) for each in personal_lists(plan) for item in each.items if item.check is None]
     if not keys:
-        return ()
+        return []
     works = [place.key for place in plan.positions if {"note", "check"} & set(place.capabilities)]
     rows = await session.execute(
         select(RosterSeat.position, Person.id, Person.name)
@@ -92,4 +114,6 @@ async def people_progress(session: AsyncSession, deployment: Deployment, plan: P
     )
     people = {number: name for _, number, name in sorted(rows, key=lambda row: works.index(row[0]))}
     ticks = await ticks_of(session, deployment)
-    return tuple((name, len(keys & set(ticks.get(number, ()))), len(keys)) for number, name in people.items())
+    return [
+        (name, [key for key in keys if key not in ticks.get(number, ())], len(keys)) for number, name in people.items()
+    ]

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from app.domain.presence import Presence
+
 MachineState = Literal["yes", "no", "unknown"]
 
 
@@ -38,8 +40,24 @@ class FileView:
 
 
 @dataclass(frozen=True, slots=True)
+class SeatsLine:
+    """A position's required seats in words: how many are there, on a page, have arrived; `gaps` are those for which
+    nobody is there, and why."""
+
+    key: str
+    title: str
+    text: str
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.gaps
+
+
+@dataclass(frozen=True, slots=True)
 class ItemView:
-    """`state`: open, done, failed (by a person); machine, unmet, unknown (by machine).
+    """`state`: open, done, failed (by a person); machine, unmet, unknown (by machine); excused (by machine no, and who
+    leads goes on all the same).
 
     `can_tick`: this person may change it now. `is_yours`: the seat owns it, rather than leading the day.
     """
@@ -57,6 +75,10 @@ class ItemView:
     at: datetime | None = None
     version: int = 0
     files: tuple[FileView, ...] = ()
+    seats: tuple[SeatsLine, ...] = ()
+    """Of "all are present": position by position."""
+    can_excuse: bool = False
+    """This person may go on without those who are missing, with a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,18 +275,6 @@ class SideFact:
 
 
 @dataclass(frozen=True, slots=True)
-class TeamFact:
-    """Seats that are expected on the day (who only observes is not), and who was not seen lately."""
-
-    expected: int
-    absent: tuple[str, ...]
-
-    @property
-    def present(self) -> int:
-        return self.expected - len(self.absent)
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known to the database at `now`. `dark`: the metrics of a side that have no reading to rely on."""
 
@@ -273,7 +283,7 @@ class Facts:
     metrics: int
     dark: tuple[str, ...]
     read_at: datetime | None
-    team: TeamFact
+    team: Presence
     now: datetime
     found: Mapping[str, Finding] = field(default_factory=dict)
     """Answers to the checks that only some plans ask for, by the check's name."""

@@ -38,7 +38,9 @@ def make_engine(url: str, *, pool_size: int = 20, idle_s: int = 0) -> AsyncEngin
     still holds no lock for long; 0 is never.
     """
     more = {"options": f"-c idle_in_transaction_session_timeout={idle_s}s"} if idle_s else {}
-    return create_async_engine(url, pool_size=pool_size, max_overflow=20, connect_args={"connect_timeout": 3, **more})
+    # What a statement was given (a session's token, a person's words) stands in no error, and so in no log.
+    connect = {"connect_timeout": 3, **more}
+    return create_async_engine(url, pool_size=pool_size, max_overflow=20, connect_args=connect, hide_parameters=True)
 
 
 def is_transient(error: BaseException) -> bool:

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.tables import Decision, Deployment, Operation
 from app.decisions.forms import AnswerForm
 from app.decisions.queries import GOES_ON, Ground, ground_of, point_at
-from app.decisions.queries_snapshot import freeze
+from app.decisions.queries_back import without_the_product
+from app.decisions.queries_snapshot import freeze_or_why
 from app.decisions.queries_words import ANSWER_WORDS, asked_words, call_words, leader_title
 from app.deployments.commands import database_now, lock
 from app.domain.decisions import Answer, Climb, Closing, Fold, Open, Rung, Void, check_answer
@@ -37,7 +38,7 @@ async def follow(session: AsyncSession, deployment_id: int, plan: Plan) -> int:
         return 0
     # What is known is looked up before the lock: a rollback must not wait until it has been found.
     is_opening = any(isinstance(step, Open) for step in seen.steps())
-    snapshot = await freeze(session, seen.deployment, plan, seen.now) if is_opening else None
+    snapshot = await freeze_or_why(session, seen.deployment, plan, seen.now) if is_opening else None
     deployment = await lock(session, deployment_id)
     ground = await ground_of(session, deployment, plan, await database_now(session))
     count = 0
@@ -47,7 +48,8 @@ async def follow(session: AsyncSession, deployment_id: int, plan: Plan) -> int:
     for step in ground.steps():
         match step:
             case Open():
-                await _open(session, ground, step, snapshot or await freeze(session, deployment, plan, ground.now))
+                known = snapshot or await freeze_or_why(session, deployment, plan, ground.now)
+                await _open(session, ground, step, known)
             case Fold():
                 await _fold(session, ground, step)
             case Climb():
@@ -78,7 +80,11 @@ async def _open(session: AsyncSession, ground: Ground, step: Open, snapshot: Map
     await session.flush()
     who = asked_words(plan, point.position, step.floor)
     text = f"Decision point, minute {point.minute}: “{point.question}” {who} is asked"
-    entry = Entry("decisions.point.opened", text, TOPICS, "the plan's clock", payload={"minute": point.minute})
+    cause = "the plan's clock"
+    severity: Severity = "normal"
+    if snapshot.get("problem"):
+        cause, severity = f"the plan's clock; no snapshot: it could not be taken ({snapshot['problem']})", "warn"
+    entry = Entry("decisions.point.opened", text, TOPICS, cause, severity, {"minute": point.minute})
     await append(session, deployment.id, entry, SYSTEM)
 
 
@@ -122,7 +128,10 @@ async def _void(session: AsyncSession, ground: Ground, row: Decision) -> None:
         row.closed_at, row.reason = back.accepted_at, back.cause
         cause = f"{back.requested_by} rolled back"
     elif State(ground.deployment.state) is not State.COMPLETED:
-        cause = "traffic is not on GREEN any more"
+        glass = await without_the_product(session, ground.deployment.id, row.opened_at)
+        if glass:
+            row.answer, row.answered_by, row.reason = Answer.ROLLBACK.value, glass[0].who[:160], glass[0].cause
+        cause = f"{glass[0].who} rolled back" if glass else "traffic is not on GREEN any more"
     await session.flush()
     payload = {"minute": row.minute, "answer": row.answer}
     entry = Entry("decisions.point.voided", text + cause, TOPICS, cause, payload=payload)

@@ -158,7 +158,7 @@ def decision_view(ground: Ground, row: Decision) -> DecisionView | None:
         people=ladder.asked(asked.rung),
         calls=calls_of(plan),
         escalated_by=row.escalated_by,
-        snapshot=snapshot_view(row.snapshot),
+        snapshot=snapshot_view(row.snapshot, row.opened_at),
         answers=answers_of(point, is_everybody=asked.rung is Rung.EVERYBODY),
         action=f"{base}/{row.minute}/answer",
         zone=plan.timezone,

@@ -121,7 +121,7 @@ def _row(ground: Ground, point: DecisionPoint) -> PointRow:
         took=took((row.closed_at - row.opened_at).total_seconds()) if row.closed_at else "",
         reason=row.reason,
         note=_note(ground, row),
-        snapshot=snapshot_view(row.snapshot),
+        snapshot=snapshot_view(row.snapshot, row.opened_at),
     )
 
 

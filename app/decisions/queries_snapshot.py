@@ -1,12 +1,15 @@
 """The snapshot of a decision point: frozen as JSON in the transaction that opens it, and read back into a view."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.engine import is_transient
 from app.db.tables import CustomerReport, Deployment, Incident, ProbeSummary, TargetState
 from app.domain.metrics import Verdict, is_figure
 from app.domain.plan import Plan
@@ -17,11 +20,31 @@ from app.triggers.queries import alarms
 from app.web.decision import SnapshotCell, SnapshotMark, SnapshotView
 from app.web.figures import SPACE, age, quantity, thousands
 
+log = structlog.get_logger()
+
+UNREADABLE = "Snapshot unreadable: what was stored when this point opened cannot be read."
+NOT_TAKEN = "No snapshot: it could not be taken when this point opened"
+
 _MARKS: Mapping[str, SnapshotMark] = {
     Verdict.WARNING.value: "warn",
     Verdict.CRITICAL.value: "crit",
     Verdict.UNKNOWN.value: "unknown",
 }
+
+
+async def freeze_or_why(session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime) -> dict[str, Any]:
+    """The snapshot, or the reason why there is none: a question is asked whatever is wrong with what is known. Only a
+    database that is not there is for the clock's next round to meet."""
+    try:
+        async with session.begin_nested():
+            document = await freeze(session, deployment, plan, now)
+            json.dumps(document, allow_nan=False)  # what PostgreSQL would refuse is found here, beside its reason
+            return document
+    except Exception as error:
+        if is_transient(error):
+            raise
+        log.exception("decisions.snapshot.not_taken", deployment=deployment.id)
+        return {"at": now.isoformat(), "problem": type(error).__name__}
 
 
 async def freeze(session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime) -> dict[str, Any]:
@@ -44,6 +67,7 @@ async def freeze(session: AsyncSession, deployment: Deployment, plan: Plan, now:
         "customers": await _customers(session, deployment),
         "triggers": [{"key": each.rule.key, "title": each.trigger.title} for each in running],
         "reports": await open_reports(session, deployment.id),
+        "told": await _told(session, deployment),
         "incidents": await _open_incidents(session, deployment.id),
     }
 
@@ -92,6 +116,16 @@ async def open_reports(session: AsyncSession, deployment_id: int) -> int:
     return int(await session.scalar(wanted) or 0)
 
 
+async def _told(session: AsyncSession, deployment: Deployment) -> dict[str, int]:
+    """What support took in since the switch: how many reports, and of how many customers, answered or not."""
+    row = CustomerReport
+    since = select(func.count(), func.coalesce(func.sum(row.customers), 0)).where(row.deployment_id == deployment.id)
+    if deployment.switched_at is not None:
+        since = since.where(row.taken_at >= deployment.switched_at)
+    reports, customers = (await session.execute(since)).one()
+    return {"reports": int(reports), "customers": int(customers)}
+
+
 async def _open_incidents(session: AsyncSession, deployment_id: int) -> int:
     count = select(func.count()).select_from(Incident)
     wanted = count.where(Incident.deployment_id == deployment_id, Incident.closed_at.is_(None))
@@ -101,7 +135,20 @@ async def _open_incidents(session: AsyncSession, deployment_id: int) -> int:
 # ── read back ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def snapshot_view(document: Mapping[str, Any]) -> SnapshotView:
+def snapshot_view(document: Any, opened_at: datetime) -> SnapshotView:
+    """What was stored, or a sentence that says why there is nothing to see. Whatever stands in the row, the question
+    goes on and so does the page."""
+    if not isinstance(document, Mapping):
+        return SnapshotView(opened_at, (), problem=UNREADABLE)
+    if document.get("problem"):
+        return SnapshotView(opened_at, (), problem=f"{NOT_TAKEN} ({str(document['problem'])[:80]}).")
+    try:
+        return _read(document)
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
+        return SnapshotView(opened_at, (), problem=UNREADABLE)
+
+
+def _read(document: Mapping[str, Any]) -> SnapshotView:
     cells = [_metric_cell(each) for each in document["metrics"]]
     probes, customers = document["probes"], document["customers"]
     green = probes["green"]
@@ -112,11 +159,22 @@ def snapshot_view(document: Mapping[str, Any]) -> SnapshotView:
     requests, failed = customers["requests"], customers["failed"]
     said = "—" if requests is None else f"{thousands(failed)} of {thousands(requests)}"
     cells.append(SnapshotCell("Failed requests", said, "unknown" if requests is None else "", _word(requests)))
-    incidents = document["incidents"]
-    note = f"{incidents} incident{'s' if incidents > 1 else ''} open" if incidents else ""
-    cells.append(SnapshotCell("Customer reports", f"{document['reports']} open", note=note))
+    cells.append(_reports_cell(document))
     at = datetime.fromisoformat(document["at"])
     return SnapshotView(at, tuple(cells), tuple(each["title"] for each in document["triggers"]))
+
+
+def _reports_cell(document: Mapping[str, Any]) -> SnapshotCell:
+    """Reports that wait for an answer, and what came in since the switch; snapshots before 0014 did not count that."""
+    told, incidents = document.get("told"), document["incidents"]
+    said = []
+    if told:
+        people = f" of {thousands(told['customers'])} customer{'s' if told['customers'] != 1 else ''}"
+        said.append(f"{thousands(told['reports'])} taken in since the switch{people if told['reports'] else ''}")
+    if incidents:
+        said.append(f"{incidents} incident{'s' if incidents > 1 else ''} open")
+    reports = int(document["reports"])
+    return SnapshotCell("Customer reports", f"{reports} open", "warn" if reports else "", note="; ".join(said))
 
 
 def _word(value: float | None) -> str:

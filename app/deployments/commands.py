@@ -9,7 +9,16 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import Deployment, Operation, Person, PlanVersion, RollbackGrant, RosterSeat, TargetState
+from app.db.tables import (
+    CanaryRun,
+    Deployment,
+    Operation,
+    Person,
+    PlanVersion,
+    RollbackGrant,
+    RosterSeat,
+    TargetState,
+)
 from app.domain import deployments as course
 from app.domain.deployments import Change, Course, State
 from app.domain.epochs import block_after
@@ -22,7 +31,7 @@ from app.eventlog.log import SYSTEM, Actor, Entry, append, touch
 from app.phases.commands_rows import follow_course, make_rows, replan
 from app.signoffs.queries import gate_of
 from app.traffic.queries_readiness import light_of
-from app.web.access import WHO_LIMIT, Scope, capabilities_of
+from app.web.access import WHO_LIMIT, Forbidden, Scope, capabilities_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,18 @@ async def lock(session: AsyncSession, deployment_id: int) -> Deployment:
     """The deployment's row, locked until the transaction ends: the order of all commands on it."""
     statement = select(Deployment).where(Deployment.id == deployment_id).with_for_update()
     return (await session.execute(statement.execution_options(populate_existing=True))).scalar_one()
+
+
+async def lock_for(session: AsyncSession, scope: Scope) -> Deployment:
+    """`lock`, for a word that counts because of a seat: whoever waited for the row may have waited for the very
+    transaction that gave the seat to somebody else. Raises Forbidden."""
+    deployment = await lock(session, scope.id)
+    wanted = select(RosterSeat.position).join(Person, Person.id == RosterSeat.person_id)
+    mine = (RosterSeat.deployment_id == scope.id) & (RosterSeat.person_id == scope.viewer.person_id)
+    sits = set(await session.scalars(wanted.where(mine, Person.is_disabled.is_(False))))
+    if not scope.positions <= sits:
+        raise Forbidden("Your seat was given to somebody else in this moment.")
+    return deployment
 
 
 async def database_now(session: AsyncSession) -> datetime:
@@ -235,6 +256,17 @@ async def _nothing_moves(session: AsyncSession, target: str) -> None:
             remedy="It ends within 10 s after its last check; arm then.",
             conflict=True,
             code="in_flight",
+        )
+    # It would go on moving what this deployment then answers for.
+    canary = await session.scalar(
+        select(CanaryRun.deployment_id).where(CanaryRun.target == target, CanaryRun.finished_at.is_(None)).limit(1)
+    )
+    if canary is not None:
+        raise Rejected(
+            f"A canary of deployment {canary} has the target {target}.",
+            remedy="Have it taken back first; arm then.",
+            conflict=True,
+            code="target_locked",
         )
 
 

@@ -22,6 +22,8 @@ ENDINGS = {
     "text/plain": ".txt",
 }
 """What is taken, and how its name ends when it is saved."""
+_control = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+"""Everything of Unicode's class Cc but tab, line ends and form feed."""
 _WORDS = "PNG, JPEG, WebP, PDF or plain text"
 
 
@@ -45,7 +47,7 @@ def _is_text(content: bytes) -> bool:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         return False
-    return not any(unicodedata.category(sign) == "Cc" and sign not in "\t\n\r\f" for sign in text)
+    return _control.search(text) is None
 
 
 def check_size(size: int, *, files: int, together: int) -> None:

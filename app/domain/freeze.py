@@ -9,6 +9,8 @@ from app.domain.errors import Rejected
 LONGEST = timedelta(days=14)
 """A freeze ends by itself after that at the latest: nobody should find a forgotten one."""
 SHORTEST = timedelta(minutes=1)
+MOST_WAITING = 20
+"""Emergency patches of a deployment that wait for an answer: more than that are no emergencies."""
 
 
 class Verdict(StrEnum):

@@ -43,7 +43,9 @@ Capability = Literal[
     "administer",
 ]
 
-Panel = Literal["votes", "checklist", "traffic", "metrics", "customers", "team", "timeline", "strip", "reports"]
+Panel = Literal[
+    "votes", "checklist", "traffic", "metrics", "customers", "team", "timeline", "strip", "reports", "brief"
+]
 
 
 class ReleaseSpec(Node):
@@ -66,10 +68,10 @@ class SmokeTest(Node):
     method: Literal["GET", "HEAD"] = "GET"
     path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=500)]
     """Asked through the public address."""
-    status: int = 200
+    status: Annotated[int, Field(ge=100, le=599)] = 200
     contains: str | None = None
     """Text that the body must hold."""
-    within_ms: int = 2000
+    within_ms: Annotated[int, Field(ge=1, le=600_000)] = 2000
     """The answer must be there by then."""
 
 
@@ -119,7 +121,7 @@ class Position(Node):
     mission: str = ""
     """What the position is for, in one line."""
     seats: Annotated[int, Field(ge=1, le=20)] = 1
-    """How many people may hold it."""
+    """How many people hold it on the day. All of them must be there, unless it may only observe."""
     capabilities: tuple[Capability, ...]
     """What it may do. The right to answer a question comes from the question."""
     duties: Duties = Duties()
@@ -198,7 +200,7 @@ class Metric(Node):
     """Above it is CRITICAL."""
     decision: Line = "Continue or rollback?"
     """What to decide when it is critical."""
-    every_s: Seconds = 2
+    every_s: Annotated[float, Field(ge=0.5, le=366 * 86400)] = 2
     """How often it is read."""
     minimum_samples: Annotated[int, Field(ge=0)] = 0
     """Fewer observations than this behind a value, and the reading is UNKNOWN."""
@@ -214,13 +216,13 @@ class Trigger(Node):
     """For kind `metric`."""
     above: float | None = None
     """For kind `metric`: the limit, in the metric's unit."""
-    sustained_s: float = 0
+    sustained_s: Annotated[float, Field(le=86400)] = 0
     """For kind `metric`: how long it must last."""
     coverage: Annotated[float, Field(gt=0, le=1)] = 0.8
     """So much of the expected samples must be there to call it sustained."""
     breach_share: Annotated[float, Field(gt=0, le=1)] = 0.9
     """So much of them must be in breach."""
-    failing_checks: Annotated[int, Field(ge=1)] = 2
+    failing_checks: Annotated[int, Field(ge=1, le=1000)] = 2
     """Without `sustained_s`: so many failing checks in a row."""
     mode: Literal["automatic", "recommend"] = "automatic"
     """`automatic` rolls back after a visible countdown; `recommend` only says so."""
@@ -263,7 +265,7 @@ class StripCheck(Node):
 
 
 class StripStage(Node):
-    at_s: int
+    at_s: Annotated[int, Field(ge=-86400, le=86400)]
     """Seconds from the switch; −5 is before it."""
     title: Line
     checks: tuple[StripCheck, ...]
@@ -286,7 +288,7 @@ class DecisionAnswer(Node):
 
 
 class DecisionPoint(Node):
-    minute: Annotated[int, Field(ge=0)]
+    minute: Annotated[int, Field(ge=0, le=366 * 24 * 60)]
     """Minutes after the switch."""
     question: Line
     """What is asked."""

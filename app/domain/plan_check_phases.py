@@ -11,6 +11,8 @@ from app.domain.plan_parts import Criterion
 from app.domain.plan_problems import Finding, Path
 
 TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+YEARS = range(2000, 2200)
+"""At the ends of the calendar no day can be counted on from."""
 LIMITED_CRITERIA = ("error_rate", "response_time")
 
 WITH_24_HOURS = 'Write it with 24 hours: "14:00".'
@@ -223,6 +225,7 @@ def switch_moment(plan: Plan) -> Iterator[Finding]:
 
 def _is_date(text: str) -> bool:
     try:
-        return date.fromisoformat(text).isoformat() == text
+        day = date.fromisoformat(text)
+        return day.isoformat() == text and day.year in YEARS
     except ValueError:
         return False

@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import ChangeFreeze, EmergencyPatch
-from app.deployments.commands import database_now, lock
+from app.deployments.commands import database_now, lock_for
 from app.domain.deployments import State
 from app.domain.errors import Rejected
-from app.domain.freeze import check_until, check_verdict
+from app.domain.freeze import MOST_WAITING, check_until, check_verdict
 from app.eventlog.log import Entry, Topic, append
 from app.freeze.forms import AnswerForm, FreezeForm, PatchForm
 from app.freeze.queries import in_force, standing
@@ -21,7 +21,7 @@ _ALL: tuple[Topic, ...] = ("freeze", "deployment")
 
 async def freeze(session: AsyncSession, scope: Scope, form: FreezeForm) -> None:
     """Freeze all changes for so many minutes. Raises Rejected where a freeze is in force, naming who set it."""
-    deployment = await lock(session, scope.id)
+    deployment = await lock_for(session, scope)
     now = await database_now(session)
     if deployment.state == State.ABORTED.value:
         raise Rejected("The deployment was aborted; there is nothing to freeze for.", conflict=True)
@@ -59,7 +59,7 @@ async def freeze(session: AsyncSession, scope: Scope, form: FreezeForm) -> None:
 
 async def lift(session: AsyncSession, scope: Scope) -> None:
     """End the freeze in force. Sent twice it is lifted once."""
-    await lock(session, scope.id)
+    await lock_for(session, scope)
     now = await database_now(session)
     row = await in_force(session, scope.id, now)
     if row is None:
@@ -70,8 +70,9 @@ async def lift(session: AsyncSession, scope: Scope) -> None:
 
 
 async def ask(session: AsyncSession, scope: Scope, form: PatchForm) -> None:
-    """Ask for an emergency patch. The same press sent twice is one. Raises Rejected where nothing is frozen."""
-    await lock(session, scope.id)
+    """Ask for an emergency patch. The same press sent twice is one. Raises Rejected where nothing is frozen, or more
+    wait than anybody can answer."""
+    await lock_for(session, scope)
     if form.key:
         mine = (EmergencyPatch.person_id == scope.viewer.person_id) & (EmergencyPatch.key == form.key)
         if await session.scalar(select(EmergencyPatch.id).where(EmergencyPatch.deployment_id == scope.id, mine)):
@@ -79,6 +80,7 @@ async def ask(session: AsyncSession, scope: Scope, form: PatchForm) -> None:
     now = await database_now(session)
     if await in_force(session, scope.id, now) is None:
         raise Rejected("No change freeze is in force: nobody has to be asked.", conflict=True, code="freeze")
+    await _check_room(session, scope.id)
     row = EmergencyPatch(
         deployment_id=scope.id,
         text=form.text,
@@ -98,11 +100,22 @@ async def ask(session: AsyncSession, scope: Scope, form: PatchForm) -> None:
     )
 
 
+async def _check_room(session: AsyncSession, deployment_id: int) -> None:
+    waiting = select(func.count()).select_from(EmergencyPatch)
+    waiting = waiting.where(EmergencyPatch.deployment_id == deployment_id, EmergencyPatch.verdict == "")
+    if (await session.scalar(waiting) or 0) >= MOST_WAITING:
+        raise Rejected(
+            f"{MOST_WAITING} patches wait for an answer already. Nothing was asked.",
+            remedy="Have those answered first; call whoever approves patches.",
+            code="too_many",
+        )
+
+
 async def answer(session: AsyncSession, scope: Scope, patch_id: int, form: AnswerForm) -> None:
     """Approve or refuse a patch, with a comment. The same answer of the same person twice is one.
 
     Raises NotFound, Rejected for one's own patch or one that somebody answered."""
-    await lock(session, scope.id)
+    await lock_for(session, scope)
     statement = select(EmergencyPatch).where(EmergencyPatch.id == patch_id, EmergencyPatch.deployment_id == scope.id)
     row: EmergencyPatch | None = await session.scalar(statement.execution_options(populate_existing=True))
     if row is None:

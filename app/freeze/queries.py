@@ -13,7 +13,7 @@ from app.web.access import Scope
 from app.web.mission import FreezeLine
 
 MOST = 100
-"""Patches on the page, the newest first."""
+"""Patches on the page: those that wait, then the newest."""
 
 
 async def standing(session: AsyncSession, deployment_id: int) -> ChangeFreeze | None:
@@ -35,9 +35,30 @@ async def freeze_line(session: AsyncSession, deployment_id: int, now: datetime) 
     row = await in_force(session, deployment_id, now)
     if row is None:
         return None
-    waiting = select(func.count()).select_from(EmergencyPatch)
-    waiting = waiting.where(EmergencyPatch.deployment_id == deployment_id, EmergencyPatch.verdict == "")
-    return FreezeLine(row.since, row.until, row.reason, await session.scalar(waiting) or 0)
+    return FreezeLine(row.since, row.until, row.reason, await waiting(session, deployment_id))
+
+
+async def waiting(session: AsyncSession, deployment_id: int) -> int:
+    """How many patches nobody has answered."""
+    statement = select(func.count()).select_from(EmergencyPatch)
+    statement = statement.where(EmergencyPatch.deployment_id == deployment_id, EmergencyPatch.verdict == "")
+    return await session.scalar(statement) or 0
+
+
+async def waiting_patches(session: AsyncSession, scope: Scope) -> tuple[str, ...]:
+    """What waits for this person's answer, the oldest first: who asked, and for what."""
+    if not scope.may("approve_patch"):
+        return ()
+    rows = await session.scalars(
+        select(EmergencyPatch)
+        .where(
+            EmergencyPatch.deployment_id == scope.id,
+            EmergencyPatch.verdict == "",
+            EmergencyPatch.person_id != scope.viewer.person_id,
+        )
+        .order_by(EmergencyPatch.id)
+    )
+    return tuple(f"{row.asked_by}: {row.text}" for row in rows)
 
 
 async def freeze_view(session: AsyncSession, scope: Scope) -> FreezeView:
@@ -48,7 +69,7 @@ async def freeze_view(session: AsyncSession, scope: Scope) -> FreezeView:
     patches = await session.scalars(
         select(EmergencyPatch)
         .where(EmergencyPatch.deployment_id == scope.id)
-        .order_by(EmergencyPatch.id.desc())
+        .order_by((EmergencyPatch.verdict == "").desc(), EmergencyPatch.id.desc())
         .limit(MOST)
     )
     return FreezeView(

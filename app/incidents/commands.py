@@ -5,13 +5,13 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import Deployment, Incident, IncidentFinding, Operation
+from app.db.tables import Deployment, Incident, IncidentFinding
+from app.decisions.queries_back import WayBack, ways_back
 from app.decisions.queries_words import asked_words, call_words, leader_title
 from app.deployments.commands import database_now, lock
 from app.domain.decisions import Answer, Rung, check_answer, climb
 from app.domain.errors import Rejected
 from app.domain.incidents import MOST_OPEN, Outcome, Severity, check_finding, check_room
-from app.domain.operations import Kind
 from app.domain.plan import Plan
 from app.domain.signoff_words import in_sentence, listed
 from app.eventlog.log import SYSTEM, Entry, Topic, append
@@ -143,8 +143,8 @@ async def decide(session: AsyncSession, scope: Scope, incident_id: int, form: De
 
 
 async def follow(session: AsyncSession, deployment_id: int, plan: Plan) -> int:
-    """Record what time alone has done to the open incidents: silence escalates, a rollback ends them. Returns how many
-    changed."""
+    """Record what time alone has done to the open incidents: silence escalates, a rollback ends them, also one that
+    break-glass did. Returns how many changed."""
     if not await _stale(session, deployment_id, plan, await database_now(session)):
         return 0
     deployment = await lock(session, deployment_id)
@@ -160,19 +160,14 @@ async def follow(session: AsyncSession, deployment_id: int, plan: Plan) -> int:
 
 async def _stale(
     session: AsyncSession, deployment_id: int, plan: Plan, now: datetime
-) -> list[tuple[Incident, Operation | None]]:
+) -> list[tuple[Incident, WayBack | None]]:
     """Open incidents whose rows say less than is true now, each with the rollback that ends it, if one began."""
     rows = await open_rows(session, deployment_id)
     if not rows:
         return []
     _, steps = await ladder(session, deployment_id, plan)
-    rollbacks = select(Operation).where(
-        Operation.deployment_id == deployment_id,
-        Operation.kind == Kind.ROLLBACK.value,
-        Operation.accepted_at >= min(row.raised_at for row in rows),
-    )
-    known = (await session.scalars(rollbacks.order_by(Operation.id))).all()
-    found = [(row, next((back for back in known if back.accepted_at >= row.raised_at), None)) for row in rows]
+    known = await ways_back(session, deployment_id, min(row.raised_at for row in rows))
+    found = [(row, next((back for back in known if back.at >= row.raised_at), None)) for row in rows]
     return [
         (row, back)
         for row, back in found
@@ -180,11 +175,11 @@ async def _stale(
     ]
 
 
-async def _end_by_rollback(session: AsyncSession, deployment: Deployment, row: Incident, back: Operation) -> None:
-    row.outcome, row.decided_by, row.reason = Outcome.ROLLBACK.value, back.requested_by, back.cause
-    row.closed_at = back.accepted_at
+async def _end_by_rollback(session: AsyncSession, deployment: Deployment, row: Incident, back: WayBack) -> None:
+    row.outcome, row.decided_by, row.reason = Outcome.ROLLBACK.value, back.who[:160], back.cause
+    row.closed_at = back.at
     await session.flush()
-    text = f"The incident “{row.title}” ended in a rollback by {back.requested_by}"
+    text = f"The incident “{row.title}” ended in a rollback by {back.who}"
     payload = {"incident": row.id, "outcome": Outcome.ROLLBACK.value}
     await append(session, deployment.id, Entry("incidents.decided", text, TOPICS, back.cause, "warn", payload), SYSTEM)
 

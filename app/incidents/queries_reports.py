@@ -1,6 +1,6 @@
 """Reads of customers' reports: the live list of homes and of the incidents page."""
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import CustomerReport
@@ -31,6 +31,12 @@ async def reports_panel(session: AsyncSession, scope: Scope) -> ReportsPanel:
         now=await database_now(session),
         versions=versions,
     )
+
+
+async def reports_now(session: AsyncSession, deployment_id: int) -> tuple[int, int]:
+    """Reports that wait for an answer, and all that were taken in."""
+    count = select(func.count()).select_from(CustomerReport).where(CustomerReport.deployment_id == deployment_id)
+    return await open_reports(session, deployment_id), int(await session.scalar(count) or 0)
 
 
 def _row(scope: Scope, row: CustomerReport) -> ReportRow:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import Deployment, Reading
+from app.db.tables import CanaryReading, Deployment, Reading
 from app.domain.errors import Rejected
 from app.domain.metrics import AHEAD_LIMIT_S, is_figure
 from app.domain.plan import Plan
@@ -102,8 +102,13 @@ def _problem(reading: PostedReading, metrics: set[str], now: datetime) -> str:
 
 
 async def sweep(session: AsyncSession, now: datetime) -> int:
-    """Delete readings older than a day, at most 5,000 at a time, oldest first; returns how many went."""
-    oldest = select(Reading.id, Reading.at).order_by(Reading.id).limit(SWEEP_LIMIT).subquery("oldest")
-    gone = delete(Reading).where(Reading.id.in_(select(oldest.c.id).where(oldest.c.at < now - KEEP)))
-    result = await session.execute(gone.returning(Reading.id))
+    """Delete readings older than a day, a canary's too, at most 5,000 of each at a time, oldest first; returns how many
+    went."""
+    return await _sweep(session, Reading, now) + await _sweep(session, CanaryReading, now)
+
+
+async def _sweep(session: AsyncSession, table: type[Reading | CanaryReading], now: datetime) -> int:
+    oldest = select(table.id, table.at).order_by(table.id).limit(SWEEP_LIMIT).subquery("oldest")
+    gone = delete(table).where(table.id.in_(select(oldest.c.id).where(oldest.c.at < now - KEEP)))
+    result = await session.execute(gone.returning(table.id))
     return len(result.all())

@@ -1,8 +1,9 @@
 """Everything the wall shows, read in one transaction."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, Event, Operation, ProbeSummary, TargetState
@@ -25,6 +26,8 @@ FRESH = timedelta(seconds=3)
 """Shares from probes older than this are not shown as where traffic is."""
 LATELY = timedelta(seconds=60)
 EVENTS = 3
+SAID = 200
+"""Characters of an event that are sent to the wall; it has room for two lines."""
 
 
 async def wall(session: AsyncSession, scope: Scope, now: datetime) -> WallView:
@@ -49,23 +52,27 @@ async def wall_of(session: AsyncSession, deployment: Deployment, plan: Plan, now
     decision, _ = await open_decision(session, deployment, plan, now)
     incidents = await open_incidents(session, deployment, plan, now)
     asked_for = (incident_banner(incidents, plan, deployment.id), decision_banner(decision, deployment.id))
+    banner = headline(
+        Facts(
+            deployment,
+            plan,
+            rows,
+            traffic,
+            operation,
+            zero,
+            target,
+            no_answer,
+            now,
+            triggers,
+            glass,
+            tuple(each for each in asked_for if each is not None),
+        )
+    )
+    if decision is not None and decision.snapshot.problem and decision.snapshot.problem not in banner.text:
+        # Whatever has the headline: who decides must not wait for figures that will never come.
+        banner = replace(banner, text=f"{banner.text} {decision.snapshot.problem}".strip())
     return WallView(
-        banner=headline(
-            Facts(
-                deployment,
-                plan,
-                rows,
-                traffic,
-                operation,
-                zero,
-                target,
-                no_answer,
-                now,
-                triggers,
-                glass,
-                tuple(each for each in asked_for if each is not None),
-            )
-        ),
+        banner=banner,
         rows=rows,
         traffic=traffic,
         traffic_note=_traffic_note(traffic, agreeing, asked),
@@ -201,7 +208,7 @@ def _operation_card(operation: Operation | None) -> OperationCard:
 async def _events(session: AsyncSession, deployment_id: int) -> tuple[WallEvent, ...]:
     """The newest lines of the timeline, newest first."""
     rows = await session.execute(
-        select(Event.id, Event.at, Event.text, Event.actor, Event.severity)
+        select(Event.id, Event.at, func.left(Event.text, SAID), Event.actor, Event.severity)
         .where(Event.chain == deployment_id)
         .order_by(Event.seq.desc())
         .limit(EVENTS)

@@ -182,13 +182,21 @@ async def _still_normal(operation: Operation, ground: Ground) -> Verdicts:
     return _yes_if(not bad, ", ".join(bad) or "all normal", f"{len(readings)} metrics of {operation.side}")
 
 
-async def _no_customer_failures(_operation: Operation, ground: Ground) -> Verdicts:
+async def _no_customer_failures(operation: Operation, ground: Ground) -> Verdicts:
+    """Both count: requests that failed, and what customers told support since the press (manual, "T + 30 sec: customer
+    reports coming in?"). Nothing told is no proof where nobody counts requests."""
+    reports, customers = await ground.store.customer_reports(operation.id)
+    told = f"{reports} report{'s' if reports != 1 else ''} of {customers} customer{'s' if customers != 1 else ''}"
     if ground.customers is None or ground.customers_at_start is None:
-        return Answer.UNKNOWN, "not measured", "this target has no source of customers' requests"
+        if reports:
+            return Answer.NO, told, "taken in by support since the press; requests are not counted here"
+        return Answer.UNKNOWN, "not measured", "no reports; this target has no source of customers' requests"
     count = await ground.customers.count()
     failed = count.failed - ground.customers_at_start.failed
     requests = count.requests - ground.customers_at_start.requests
-    return _yes_if(failed == 0, f"{failed} failed of {requests}", count.last_failure if failed else "since the press")
+    found = f"{failed} failed of {requests}" + (f", {told}" if reports else "")
+    proof = count.last_failure if failed else "since the press"
+    return _yes_if(failed == 0 and not reports, found, proof if reports else f"{proof}; no customer reports")
 
 
 async def _ready_to_watch(operation: Operation, ground: Ground) -> Verdicts:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,7 +11,7 @@ from app.checklists import queries as checklists
 from app.checklists.queries_duties import duties_view
 from app.checklists.queries_machine import facts_of as machine_facts
 from app.checklists.queries_machine import machine_item
-from app.checklists.queries_personal import personal_view
+from app.checklists.queries_personal import has_personal, is_open, own_open, personal_view
 from app.checklists.views import Facts
 from app.db.tables import Operation
 from app.decisions.queries import open_decision
@@ -20,6 +21,7 @@ from app.domain.metrics import health
 from app.domain.operations import Kind
 from app.domain.operations import State as Progress
 from app.domain.triggers import Stage as TriggerStage
+from app.freeze.queries import freeze_line, waiting_patches
 from app.incidents.queries import open_incidents, own_check
 from app.incidents.queries_reports import reports_panel
 from app.metrics.queries import decisions, latest
@@ -27,17 +29,32 @@ from app.metrics.queries import panel as metrics_panel
 from app.metrics.views import ReadingNow
 from app.overview import queries_panels as panels
 from app.overview.mission import newest_operation
+from app.overview.queries_brief import brief
 from app.overview.queries_layout import Layout, layout_of
 from app.overview.queries_now import now_for
 from app.overview.queries_now_words import own_line
-from app.overview.views import AskedNow, Goal, HomeView, Move, NowFacts, NowPanel, OperationNow, TriggerNow
+from app.overview.views import (
+    FRESH_SIGN_IN,
+    Also,
+    AskedNow,
+    FreezeNow,
+    Goal,
+    HomeView,
+    Move,
+    NowFacts,
+    NowPanel,
+    OperationNow,
+    TriggerNow,
+)
+from app.phases.queries_span import when
 from app.phases.queries_waiting import waiting_for
-from app.roster.queries_hand import hand_view
+from app.roster.queries import is_expected
+from app.roster.queries_hand import hand_now, hand_view
 from app.signoffs.queries_board import Ground, gate_view, ground_of, votes_view
 from app.triggers.queries import alarms
 from app.triggers.queries_words import cause_of
 from app.web.access import Scope
-from app.web.figures import hms
+from app.web.figures import hm, hms
 from app.web.mission import HealthView
 
 PAGES: Mapping[Goal, str] = {
@@ -53,6 +70,10 @@ PAGES: Mapping[Goal, str] = {
     "decisions": "/decisions",
     "incidents": "/incidents",
     "triggers": "/triggers",
+    "hand": "/roster#hand",
+    "freeze": "/freeze",
+    "personal": "/checklists#personal",
+    "arrive": "/roster/arrive",
 }
 """Where a move leads, below /d/{id}."""
 
@@ -64,7 +85,23 @@ async def facts_of(session: AsyncSession, ground: Ground) -> NowFacts:
     readings = await latest(session, ground.deployment, ground.scope.plan, ground.now)
     facts = _facts(ground, found, operation, tuple(readings.values()))
     waiting = await waiting_for(session, ground.scope, ground.deployment, ground.now)
-    return replace(facts, waiting=waiting, **await _asked(session, ground))
+    return replace(facts, waiting=waiting, **await _asked(session, ground), **await _own(session, ground))
+
+
+async def _own(session: AsyncSession, ground: Ground) -> dict[str, Any]:
+    """What waits for this very person: the offered hand, a patch to approve, lines of their own, their arrival."""
+    scope, now, deployment = ground.scope, ground.now, ground.deployment
+    hand = await hand_now(session, scope.id, scope.plan)
+    known: dict[str, Any] = {"offered_by": hand.name if hand.offered_to == scope.viewer.person_id else ""}
+    frozen = await freeze_line(session, scope.id, now)
+    if frozen is not None:
+        is_far = frozen.until - now > timedelta(hours=20)
+        until = (when if is_far else hm)(frozen.until, scope.plan.timezone)
+        known["freeze"] = FreezeNow(until, frozen.reason, await waiting_patches(session, scope))
+    if has_personal(scope) and is_open(deployment):
+        known["own_open"] = await own_open(session, scope, deployment)
+    known["is_expected"] = await is_expected(session, scope, deployment.attempt)
+    return known
 
 
 async def _asked(session: AsyncSession, ground: Ground) -> dict[str, Any]:
@@ -180,6 +217,7 @@ async def home(session: AsyncSession, scope: Scope) -> HomeView:
         personal=await personal_view(session, scope) if "personal" in shown else None,
         duties=await duties_view(session, scope) if "duties" in shown else None,
         reach=panels.reach(scope.plan) if "reach" in shown else None,
+        brief=await brief(session, scope, is_page=False) if "brief" in shown else None,
     )
 
 
@@ -197,11 +235,14 @@ def _now_panel(ground: Ground, facts: NowFacts, layout: Layout) -> NowPanel:
     moves = tuple(
         Move(move.title, move.goal, move.url or url_of(scope.id, move.goal, layout, row)) for move in view.moves
     )
-    must_step_up = not scope.viewer.is_stepped_up and any(move.is_posted for move in moves)
+    also = tuple(
+        Also(each.text, replace(each.move, url=url_of(scope.id, each.move.goal, layout, row))) for each in view.also
+    )
+    must_step_up = not scope.viewer.is_stepped_up and any(move.goal in FRESH_SIGN_IN for move in moves)
     return NowPanel(
         url=f"/d/{scope.id}/home/_now",
         eyebrow=f"What to do now: {scope.seat_title}",
-        now=type(view)(view.headline, view.advice, moves, view.tone),
+        now=replace(view, moves=moves, also=also),
         step_up_url=f"/step-up?next=/d/{scope.id}" if must_step_up else "",
         versions=ground.versions,
     )
@@ -214,7 +255,7 @@ def url_of(deployment_id: int, goal: Goal, layout: Layout | None = None, row: st
     if goal == "vote":
         is_here = layout is not None and "votes" in layout.main
         return f"#{row}" if is_here else f"/d/{deployment_id}/board#{row}"
-    here = {"gate": "gate", "checklist": "checklist"}.get(goal)
-    if layout is not None and here in (*layout.main, *layout.lead):
+    here = {"gate": "gate", "checklist": "checklist", "hand": "hand", "personal": "personal"}.get(goal)
+    if layout is not None and here in (*layout.main, *layout.lead, *layout.rest):
         return f"#{layout.anchor(here)}"
     return f"/d/{deployment_id}{PAGES[goal]}"

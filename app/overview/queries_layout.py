@@ -53,7 +53,7 @@ def layout_of(scope: Scope, state: State, *, has_question: bool) -> Layout:
         own.append("personal")
     if any(scope.plan.position(seat.position).duties != NO_DUTIES for seat in scope.seats):
         own.append("duties")
-    if scope.seats:
+    if scope.seats and "brief" not in shown:
         own.append("hand")
     rest = [*own, *rest, "reach"]
     return Layout(_by_state(main, state), tuple(lead), tuple(rest), scope.plan.production.checklist or "")

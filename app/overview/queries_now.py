@@ -4,8 +4,8 @@ First the rules, the most urgent one first: an alarm, then what is this person's
 table of state and role answers. Roles come from rights, because positions are plan data.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 
 from app.domain.deployments import State
 from app.domain.operations import State as Progress
@@ -29,16 +29,24 @@ from app.overview.queries_now_words import (
     waiting_words,
     words_of,
 )
-from app.overview.views import Goal, Move, NowFacts, NowView, Tone
+from app.overview.views import Also, Goal, Move, NowFacts, NowView
+from app.overview.views_brief import Tone
 
 WITH_TIME_FOR_PHASES = (State.PREPARING, State.ON_HOLD, State.ROLLED_BACK, State.COMPLETED)
+BEFORE_TRAFFIC = (State.PREPARING, State.PROCEEDED, State.ARMED, State.ON_HOLD)
 WITH_TRAFFIC_ON_GREEN = (State.SWITCHING, State.SWITCHED, State.COMPLETED)
 
 Rule = Callable[[NowFacts], NowView | None]
 
 
 def now_for(facts: NowFacts) -> NowView:
-    """The one thing to do now. Total: every state and every set of rights has an answer."""
+    """The one thing to do now, and what else waits. Total: every state and every set of rights has an answer."""
+    view = _headline(facts)
+    led_to = {move.goal for move in view.moves}
+    return replace(view, also=tuple(each for each in _also(facts) if each.move.goal not in led_to))
+
+
+def _headline(facts: NowFacts) -> NowView:
     for rule in _RULES:
         found = rule(facts)
         if found is not None:
@@ -144,6 +152,25 @@ def _alarm(facts: NowFacts) -> NowView | None:
     )
 
 
+def _hand(facts: NowFacts) -> NowView | None:
+    """An offered hand waits for one person only; until it is accepted, somebody else presses first."""
+    if not facts.offered_by or facts.state is State.ABORTED:
+        return None
+    text = f"{state_words(facts)}. Until you take it, {facts.offered_by} presses first; it gives and takes no right."
+    move = (_move("Take it or decline", "hand"),)
+    return NowView(f"{facts.offered_by} offers you the hand on the rollback", text, move, "warn")
+
+
+def _patch(facts: NowFacts) -> NowView | None:
+    if facts.freeze is None or not facts.freeze.patches:
+        return None
+    count = len(facts.freeze.patches)
+    what = "An emergency patch waits" if count == 1 else f"{number_word(count).capitalize()} emergency patches wait"
+    said = f"“{short(facts.freeze.patches[0])}”"
+    text = f"{state_words(facts)}. {said} Changes are frozen until {facts.freeze.until}; without your yes it waits."
+    return NowView(f"{what} for your answer", text, (_move("Approve or refuse", "freeze"),), "warn")
+
+
 def _own_no_go(facts: NowFacts) -> NowView | None:
     line = own_line(facts)
     if facts.state not in VOTING or line is None or line.state is not VoteState.NO_GO:
@@ -236,6 +263,14 @@ def _gate_open(facts: NowFacts) -> NowView | None:
     return NowView(f"{all_go}: {words.leads} proceeds next", text, (_move("See the gate", "gate"),))
 
 
+def _own_readiness(facts: NowFacts) -> NowView | None:
+    """One's own readiness, where nothing else of this person's is open before the start; who leads sees the gate."""
+    if facts.state is not State.PREPARING or not facts.own_open or role_of(facts.rights) is Role.LEAD:
+        return None
+    text = f"{state_words(facts)}. Yours to tick: {_listed_short(facts.own_open)}."
+    return NowView(f"Get yourself ready: {_lines(facts.own_open)} to tick", text, (_move("To your list", "personal"),))
+
+
 def _gate_shut_again(facts: NowFacts) -> NowView | None:
     if facts.state not in (State.PROCEEDED, State.ARMED) or facts.gate.verdict is GateVerdict.PASSED:
         return None
@@ -288,6 +323,8 @@ _RULES: tuple[Rule, ...] = (
     _incident,
     _decision,
     _alarm,
+    _hand,
+    _patch,
     _own_no_go,
     _own_failed_item,
     _lead_holds,
@@ -295,11 +332,48 @@ _RULES: tuple[Rule, ...] = (
     _own_items,
     _own_vote,
     _gate_open,
+    _own_readiness,
     _gate_shut_again,
     _arm,
     _refused,
     _complete,
 )
+
+
+# ── what else waits ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _also(facts: NowFacts) -> list[Also]:
+    """Everything of this person's that the headline may have left for later, the most pressing first."""
+    found: list[Also] = []
+    decision, freeze = facts.decision, facts.freeze
+    if decision is not None and decision.is_yours:
+        until = f" by {decision.until}" if decision.until else ""
+        found.append(Also(f"{decision.title} waits for your answer{until}.", _move("Answer it", "decisions")))
+    if facts.offered_by and facts.state is not State.ABORTED:
+        text = f"{facts.offered_by} offers you the hand on the rollback."
+        found.append(Also(text, _move("Take it or decline", "hand")))
+    if freeze is not None:
+        text = f"Changes are frozen until {freeze.until}: {short(freeze.reason).rstrip('.')}."
+        if freeze.patches:
+            text += f" {_lines(freeze.patches, 'patch', 'patches').capitalize()} for you to approve or refuse."
+        found.append(Also(text, _move("See the freeze", "freeze")))
+    if facts.is_expected and facts.state in BEFORE_TRAFFIC:
+        found.append(Also("Nobody knows yet that you have arrived.", _move("I am here", "arrive")))
+    if facts.own_open and facts.state in BEFORE_TRAFFIC:
+        text = f"{_lines(facts.own_open).capitalize()} of your own to tick: {_listed_short(facts.own_open)}."
+        found.append(Also(text, _move("To your list", "personal")))
+    return found
+
+
+def _lines(lines: Sequence[str], one: str = "line", many: str = "lines") -> str:
+    return f"{number_word(len(lines))} {one if len(lines) == 1 else many}"
+
+
+def _listed_short(lines: Sequence[str], most: int = 3) -> str:
+    """Quoted, because lines have commas of their own: “Phone fully charged”, “No other meetings” and 18 more."""
+    shown = [f"“{line.rstrip('.')}”" for line in lines[:most]]
+    return f"{', '.join(shown)} and {len(lines) - most} more" if len(lines) > most else listed(shown)
 
 
 def _said(facts: NowFacts, line: Line) -> NowView:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from app.domain.deployments import State
-from app.overview.views import Goal, Tone
+from app.overview.views import Goal
+from app.overview.views_brief import Tone
 
 
 class Role(Enum):

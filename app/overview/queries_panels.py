@@ -19,7 +19,7 @@ from app.overview.views import (
     TeamPanel,
     TrafficPanel,
 )
-from app.roster.queries import seat_rows
+from app.roster.queries import is_expected, seat_rows
 from app.roster.queries_hand import hand_now
 from app.timeline.queries import newest
 from app.traffic.queries import latest_operation, operation_view
@@ -168,9 +168,7 @@ async def team(session: AsyncSession, scope: Scope, now: datetime) -> TeamPanel:
     versions = await versions_of(session, scope.id)
     rows = await seat_rows(session, scope, now)
     hand = await hand_now(session, scope.id, scope.plan)
-    is_expected = any(row.is_you and row.arrived_at is None for row in rows) and (
-        scope.may("note") or scope.may("check")
-    )
+    attempt = scope.deployment.attempt
     return TeamPanel(
         url=f"/d/{scope.id}/home/_team",
         roster_url=f"/d/{scope.id}/roster",
@@ -178,7 +176,7 @@ async def team(session: AsyncSession, scope: Scope, now: datetime) -> TeamPanel:
         now=now,
         versions=versions,
         hand_id=hand.person_id,
-        arrive_url=f"/d/{scope.id}/roster/arrive" if is_expected else "",
+        arrive_url=f"/d/{scope.id}/roster/arrive" if await is_expected(session, scope, attempt) else "",
         zone=scope.plan.timezone,
     )
 

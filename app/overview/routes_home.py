@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.policy import may, signed_in
-from app.overview import queries, queries_list, queries_panels
+from app.overview import queries, queries_brief, queries_list, queries_panels
 from app.overview.views import HomeView
 from app.web.access import Scope, Viewer, database
 from app.web.rendering import fragment, page, plain_page, shared_fragment
@@ -17,7 +17,7 @@ router = APIRouter()
 View = TypeVar("View")
 _NAMES = (
     *("votes", "gate", "checklist", "progress", "metrics", "strip"),
-    *("traffic", "customers", "reports", "team", "latest", "hand", "personal", "duties", "reach"),
+    *("traffic", "customers", "reports", "team", "latest", "hand", "personal", "duties", "reach", "brief"),
 )
 Watcher = Annotated[Scope, Depends(may("overview.home"))]
 
@@ -32,6 +32,26 @@ async def deployments(request: Request, viewer: Annotated[Viewer, Depends(signed
 async def home(request: Request, scope: Watcher) -> Response:
     view = await database(request).read(lambda session: queries.home(session, scope))
     return await page(request, scope, "overview/home.html", current="home", home=view, **_parts(view))
+
+
+@router.get("/d/{deployment_id}/brief")
+async def brief(request: Request, scope: Watcher) -> Response:
+    view = await _read(request, lambda session: queries_brief.brief(session, scope, is_page=True))
+    return await page(request, scope, "overview/brief.html", current="brief", brief=view)
+
+
+@router.get("/d/{deployment_id}/brief/_brief")
+async def brief_fragment(
+    request: Request, scope: Watcher, is_page: Annotated[bool, Query(alias="page")] = False
+) -> Response:
+    return await shared_fragment(
+        request,
+        scope,
+        "overview/_brief.html",
+        "brief",
+        lambda session: queries_brief.brief(session, scope, is_page=is_page),
+        is_page,
+    )
 
 
 @router.get("/d/{deployment_id}/home/_panels")

@@ -14,6 +14,7 @@ from app.domain.plan_parts import Channel, Contact
 from app.domain.signoffs import Gate
 from app.incidents.views import ReportsPanel
 from app.metrics.views import MetricsPanel
+from app.overview.views_brief import BriefView, Tone
 from app.phases.queries_waiting import Waiting
 from app.roster.views import HandView, SeatRow
 from app.signoffs.views import GateView, VotesView
@@ -21,7 +22,6 @@ from app.timeline.views import Line
 from app.traffic.views import CriteriaView, StripView
 from app.web.mission import HealthView, TrafficView
 
-Tone = Literal["calm", "warn", "crit"]
 Goal = Literal[
     "vote",
     "checklist",
@@ -37,11 +37,17 @@ Goal = Literal[
     "decisions",
     "incidents",
     "triggers",
+    "hand",
+    "freeze",
+    "personal",
+    "arrive",
 ]
-"""Where a move leads. `proceed` and `arm` are pressed right there; the others are links."""
+"""Where a move leads. `proceed`, `arm` and `arrive` are pressed right there; the others are links."""
 
 NORMAL = HealthView("ok", "Normal")
-POSTED: frozenset[Goal] = frozenset({"proceed", "arm"})
+POSTED: frozenset[Goal] = frozenset({"proceed", "arm", "arrive"})
+FRESH_SIGN_IN: frozenset[Goal] = frozenset({"proceed", "arm"})
+"""Of these, what asks for a sign-in of the last 5 min."""
 ASKING = frozenset({"votes", "checklist"})
 TELLING = frozenset({"team", "timeline"})
 TOLD = frozenset({"customers", "reports"})
@@ -86,6 +92,16 @@ class TriggerNow:
     is_recommended: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class FreezeNow:
+    """A change freeze in force until a time of day. `patches`: what waits for this person's approval, in the words of
+    who asked ("Backend lead: raise the limit")."""
+
+    until: str
+    reason: str
+    patches: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class NowFacts:
     """Everything that "What do I do now?" is answered from, for one person.
@@ -122,6 +138,13 @@ class NowFacts:
     incident: AskedNow | None = None
     call: str = ""
     """Whom to call, from the plan's contacts."""
+    offered_by: str = ""
+    """Who offers this person the hand on the rollback, by name."""
+    freeze: FreezeNow | None = None
+    own_open: tuple[str, ...] = ()
+    """What this person has not ticked for themselves."""
+    is_expected: bool = False
+    """This person has a seat and has not said "I am here" in this attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +168,16 @@ class NowView:
     advice: str
     moves: tuple[Move, ...] = ()
     tone: Tone = "calm"
+    also: tuple["Also", ...] = ()
+    """What waits for this person besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """One more thing that waits, less pressing than the headline: a sentence, and where it is done."""
+
+    text: str
+    move: Move
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +297,7 @@ class HomeView:
     personal: PersonalView | None = None
     duties: DutiesView | None = None
     reach: ReachPanel | None = None
+    brief: BriefView | None = None
 
     @property
     def is_before(self) -> bool:

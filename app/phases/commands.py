@@ -17,7 +17,7 @@ from app.domain.plan import Phase
 from app.domain.plan_clock import plan_now
 from app.eventlog.log import Entry, Severity, append
 from app.phases.commands_rows import lock_row, payload_of, put, run_of
-from app.phases.forms import MoveForm, PhaseForm
+from app.phases.forms import AgreeForm, MoveForm, PhaseForm
 from app.phases.queries import entry_of, exit_of, leads, phase_of, resume_of, states_of_phases
 from app.web.access import Forbidden, Scope
 from app.web.figures import day, hm
@@ -99,7 +99,7 @@ def refuse_by_course(phase: Phase) -> None:
         )
 
 
-def refuse_stale(row: PhaseRun, form: PhaseForm) -> None:
+def refuse_stale(row: PhaseRun, form: PhaseForm | AgreeForm) -> None:
     """Raises Rejected, naming who changed the phase since the page was drawn."""
     if row.version == form.version:
         return

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, PhaseRun
-from app.deployments.commands import database_now, lock
+from app.deployments.commands import database_now, lock, lock_for
 from app.domain.errors import Rejected
 from app.domain.phases import SKIP_STANDS_FOR, Change, Happened, decide, evolve
 from app.domain.plan import Phase, Plan
@@ -14,7 +14,7 @@ from app.domain.plan_clock import plan_now
 from app.eventlog.log import SYSTEM, Entry, append
 from app.phases.commands import refuse_by_course, refuse_stale
 from app.phases.commands_rows import lock_row, payload_of, put, run_of
-from app.phases.forms import PhaseForm
+from app.phases.forms import AgreeForm, PhaseForm
 from app.phases.queries import leads, phase_of
 from app.roster.queries import roster_of
 from app.web.access import Forbidden, Scope
@@ -29,11 +29,16 @@ def is_asked(row: PhaseRun, now: datetime) -> bool:
     return row.skip_asked_at is not None and now - row.skip_asked_at < SKIP_STANDS_FOR
 
 
-def same_hand(row: PhaseRun, scope: Scope) -> str:
+def _by_right(scope: Scope, phase: Phase) -> tuple[str, ...]:
+    """The positions of this person by which they may skip the phase."""
+    return scope.positions_that_may(f"lead:{phase.key}", "proceed", "hold")
+
+
+def same_hand(row: PhaseRun, scope: Scope, phase: Phase) -> str:
     """Why this person cannot be the second one; empty if they can."""
     if row.skip_asked_person == scope.viewer.person_id:
         return "You asked to skip it yourself."
-    if not scope.positions - {row.skip_asked_position}:
+    if not set(_by_right(scope, phase)) - {row.skip_asked_position}:
         return f"{row.skip_asked_by} asked, and has your position."
     return ""
 
@@ -55,18 +60,22 @@ async def ask(session: AsyncSession, scope: Scope, key: str, form: PhaseForm) ->
     refuse_stale(row, form)
     row.skip_asked_at, row.skip_asked_by, row.skip_reason = now, scope.who[:160], happened.reason
     row.skip_asked_person = scope.viewer.person_id
-    row.skip_asked_position = scope.seats[0].position if scope.seats else ""
+    row.skip_asked_position = next(iter(_by_right(scope, phase)), "")
     text = f"{scope.who} asks to skip phase {phase.number}, {phase.title}: {happened.reason}"
     cause = "it takes a second person of another position within 10 min"
     entry = Entry("phases.skip.asked", text, ("phases",), cause, "warn", {"phase": key})
     await append(session, deployment.id, entry, scope.actor)
 
 
-async def agree(session: AsyncSession, scope: Scope, key: str) -> None:
-    """The second person's agreement: the phase is skipped. Raises Rejected where nothing stands to agree to, or for
-    the one who asked, or somebody of the same position."""
+async def agree(session: AsyncSession, scope: Scope, key: str, form: AgreeForm) -> None:
+    """The second person's agreement: the phase is skipped. The same press sent twice is one. Raises Rejected where
+    nothing stands to agree to, where the page showed another wish or another state of the phase, or for the one who
+    asked, or somebody of the same position."""
     deployment, row, now = await _locked(session, scope, key)
     phase = phase_of(scope.plan, key)
+    press = f"agree:{scope.viewer.person_id}:{form.key}"[:64] if form.key else ""
+    if press and row.changed_key == press:
+        return
     if not is_asked(row, now):
         raise Rejected(
             "Nobody asks to skip this phase, or not any more. Nothing was done.",
@@ -81,14 +90,23 @@ async def agree(session: AsyncSession, scope: Scope, key: str) -> None:
             conflict=True,
             code="not_asked",
         )
-    why = same_hand(row, scope)
+    why = same_hand(row, scope, phase)
     if why:
         raise Rejected(
             f"{why} The phase stays.", remedy="Skipping takes two people of two positions.", code="same_hand"
         )
+    refuse_stale(row, form)
+    if row.skip_asked_at != form.asked_at:
+        raise Rejected(
+            f"This page showed another wish: {row.skip_asked_by} asks now, “{row.skip_reason}”. Nothing was done.",
+            remedy="Read why, then agree to it or let it lapse.",
+            conflict=True,
+            code="stale",
+        )
     both = f"{row.skip_asked_by} and {scope.who}"
     happened = decide(run_of(row), Happened(Change.SKIP, now, plan_now(deployment, now), both, row.skip_reason))
     put(row, evolve(run_of(row), happened))
+    row.changed_key = press
     text = f"{both} skipped phase {phase.number}, {phase.title}: {happened.reason}"
     entry = Entry(Change.SKIP.value, text, ("phases",), happened.reason, "warn", payload_of(key, happened))
     await append(session, deployment.id, entry, scope.actor)
@@ -135,5 +153,5 @@ async def _locked(session: AsyncSession, scope: Scope, key: str) -> tuple[Deploy
     if not may_skip(scope, phase):
         raise Forbidden(f"Phase {phase.number} is led by somebody else.")
     refuse_by_course(phase)
-    deployment = await lock(session, scope.id)
+    deployment = await lock_for(session, scope)
     return deployment, await lock_row(session, deployment, scope.plan, key), await database_now(session)

@@ -16,6 +16,13 @@ class PhaseForm(PageForm):
     version: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
 
 
+class AgreeForm(PageForm):
+    """What the page showed: the phase's version, and which wish, by the moment it was asked at."""
+
+    version: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    asked_at: datetime | None = None
+
+
 class MoveForm(PhaseForm):
     """`planned_at` is local time in the plan's zone, as a datetime-local field sends it; empty is a field left open."""
 

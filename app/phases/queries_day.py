@@ -105,12 +105,13 @@ def asked_of(scope: Scope, phase: Phase, row: PhaseRun, now: datetime) -> Asked 
         return None
     base = f"/d/{scope.id}/phases/{phase.key}/skip"
     may = may_skip(scope, phase)
-    why_not = same_hand(row, scope) if may else ""
+    why_not = same_hand(row, scope, phase) if may else ""
     return Asked(
         by=row.skip_asked_by,
         reason=row.skip_reason,
         asked_at=row.skip_asked_at,
         ends_at=row.skip_asked_at + SKIP_STANDS_FOR,
+        version=row.version,
         agree=f"{base}/agree" if may and not why_not else "",
         withdraw=f"{base}/withdraw" if may else "",
         why_not=why_not,

@@ -46,7 +46,7 @@ async def waiting_for(session: AsyncSession, scope: Scope, deployment: Deploymen
         row = found.get(phase.key)
         if row is None:
             continue
-        if is_asked(row, now) and may_skip(scope, phase) and not same_hand(row, scope):
+        if is_asked(row, now) and may_skip(scope, phase) and not same_hand(row, scope, phase):
             return _waiting(scope, phase, "asked", f"{row.skip_asked_by}: {row.skip_reason}")
         if row.state == State.RUNNING or (phase.kind == "rollback" and row.state == State.COMPLETED):
             step = await _step(session, scope, deployment, phase, is_running=row.state == State.RUNNING)

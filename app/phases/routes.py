@@ -9,7 +9,7 @@ from app.accounts.policy import may
 from app.domain.errors import Rejected
 from app.domain.phases import Change
 from app.phases import commands, commands_clock, commands_skip, queries_clock, queries_day, queries_phase
-from app.phases.forms import JumpForm, MoveForm, PhaseForm, SpeedForm
+from app.phases.forms import AgreeForm, JumpForm, MoveForm, PhaseForm, SpeedForm
 from app.phases.queries import phase_of
 from app.phases.views import Trouble
 from app.scripts.routes import bound_of
@@ -132,8 +132,8 @@ async def skip(request: Request, scope: Skip, phase: str, form: Sent) -> Respons
 
 
 @router.post("/{phase}/skip/agree")
-async def agree(request: Request, scope: Skip, phase: str) -> Response:
-    await database(request).run(lambda s: commands_skip.agree(s, scope, phase))
+async def agree(request: Request, scope: Skip, phase: str, form: Annotated[AgreeForm, Form()]) -> Response:
+    await database(request).run(lambda s: commands_skip.agree(s, scope, phase, form))
     return done(request, f"/d/{scope.id}/phases/{phase}")
 
 

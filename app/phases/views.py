@@ -15,12 +15,13 @@ Mark = Literal["wait", "run", "hold", "ok", "withdrawn", "nogo"]
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A wish to skip a phase that stands until `ends_at` (real time). `agree` and `withdraw` are addresses, empty for
-    who may not; `why_not` says why this person cannot be the second one."""
+    who may not; `why_not` says why this person cannot be the second one. `version` is the phase's."""
 
     by: str
     reason: str
     asked_at: datetime
     ends_at: datetime
+    version: int
     agree: str = ""
     withdraw: str = ""
     why_not: str = ""

@@ -108,6 +108,10 @@ class OperationStore(Protocol):
 
     async def team(self, operation_id: int) -> TeamNow: ...
 
+    async def customer_reports(self, operation_id: int) -> tuple[int, int]:
+        """What customers told support since the press: how many reports, and of how many customers."""
+        ...
+
     async def publish_shares(self, operation_id: int, blue: int | None, green: int | None, set_blue: int) -> None:
         """Let the browsers see where probes see traffic, without an event."""
         ...

@@ -59,8 +59,8 @@ class RunningScript(Protocol):
 class Scripts(Protocol):
     """Where a team's scripts are. Arguments are lists; no shell ever reads them."""
 
-    def why_not(self, command: Sequence[str]) -> str:
-        """Why this command cannot be run here; empty if it can."""
+    async def why_not(self, command: Sequence[str]) -> str:
+        """Why this command cannot be run here; empty if it can. A place that does not answer is a reason too."""
         ...
 
     def start(

@@ -18,6 +18,9 @@ log = structlog.get_logger()
 QUEUE_LIMIT = 64
 """Messages a slow client may be behind; then it is dropped and resyncs when it comes back."""
 
+MOST_STREAMS = 64
+"""Open streams of one person in a process: each asks PostgreSQL every few seconds whether it may still be open."""
+
 Message = dict[str, Any]
 RESYNC: Message = {"kind": "resync"}
 DROPPED: Message = {"kind": "dropped"}
@@ -26,8 +29,9 @@ DROPPED: Message = {"kind": "dropped"}
 class Subscription:
     """One stream's place in the hub."""
 
-    def __init__(self, deployment_id: int) -> None:
+    def __init__(self, deployment_id: int, person_id: int = 0) -> None:
         self.deployment_id = deployment_id
+        self.person_id = person_id
         self.queue: asyncio.Queue[Message] = asyncio.Queue(maxsize=QUEUE_LIMIT)
         self.is_dropped = False
 
@@ -37,10 +41,14 @@ class Subscription:
         try:
             self.queue.put_nowait(message)
         except asyncio.QueueFull:
-            self.is_dropped = True
-            with contextlib.suppress(asyncio.QueueEmpty):
-                self.queue.get_nowait()
-            self.queue.put_nowait(DROPPED)
+            self.drop()
+
+    def drop(self) -> None:
+        """End it; its browser comes back and resyncs."""
+        self.is_dropped = True
+        if self.queue.full():
+            self.queue.get_nowait()
+        self.queue.put_nowait(DROPPED)
 
 
 class Hub:
@@ -50,17 +58,28 @@ class Hub:
     def __init__(self, database_url: str) -> None:
         self._conninfo = conninfo(database_url)
         self._streams: dict[int, set[Subscription]] = defaultdict(set)
+        self._of_person: dict[int, list[Subscription]] = {}
         self._observers: list[Callable[[Message], Awaitable[None] | None]] = []
         self._task: asyncio.Task[None] | None = None
         self.is_listening = False
 
-    def subscribe(self, deployment_id: int) -> Subscription:
-        subscription = Subscription(deployment_id)
+    def subscribe(self, deployment_id: int, person_id: int = 0) -> Subscription:
+        """A stream of somebody's; of more than MOST_STREAMS the oldest goes, so that nobody crowds out a press."""
+        subscription = Subscription(deployment_id, person_id)
         self._streams[deployment_id].add(subscription)
+        mine = self._of_person.setdefault(person_id, [])
+        mine.append(subscription)
+        if person_id and len(mine) > MOST_STREAMS:
+            mine.pop(0).drop()
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
         self._streams[subscription.deployment_id].discard(subscription)
+        mine = self._of_person.get(subscription.person_id, [])
+        if subscription in mine:
+            mine.remove(subscription)
+        if not mine:
+            self._of_person.pop(subscription.person_id, None)
 
     @property
     def stream_count(self) -> int:

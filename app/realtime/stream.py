@@ -26,16 +26,16 @@ def _now() -> str:
 
 
 def event_stream(
-    hub: Hub, database: Database, deployment_id: int, is_welcome: Callable[[], Awaitable[bool]]
+    hub: Hub, database: Database, deployment_id: int, person_id: int, is_welcome: Callable[[], Awaitable[bool]]
 ) -> EventSourceResponse:
     """The response of GET /d/{id}/live. Holds no database session between events."""
-    return EventSourceResponse(_events(hub, database, deployment_id, is_welcome), ping=3600)
+    return EventSourceResponse(_events(hub, database, deployment_id, person_id, is_welcome), ping=3600)
 
 
 async def _events(
-    hub: Hub, database: Database, deployment_id: int, is_welcome: Callable[[], Awaitable[bool]]
+    hub: Hub, database: Database, deployment_id: int, person_id: int, is_welcome: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[ServerSentEvent]:
-    subscription = hub.subscribe(deployment_id)
+    subscription = hub.subscribe(deployment_id, person_id)
     try:
         yield await _hello(database, deployment_id)
         loop = asyncio.get_running_loop()

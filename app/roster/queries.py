@@ -1,7 +1,7 @@
 """Reads of a roster: the seats as the domain decides on them, and as pages show them."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,6 +11,7 @@ from app.db.tables import Deployment, Person, RosterSeat
 from app.deployments.commands import database_now
 from app.domain.deployments import State
 from app.domain.plan import Plan, Position
+from app.domain.presence import HERE, required_seats
 from app.domain.roster import Concern, Roster, Sitter, concerns
 from app.domain.signoff_words import in_sentence, listed, number_word
 from app.eventlog.log import versions_of
@@ -18,9 +19,6 @@ from app.roster.views import Option, PositionRow, RosterView, SeatRow
 from app.web.access import Scope
 
 Rows = Sequence[tuple[RosterSeat, Person]]
-HERE = timedelta(seconds=60)
-"""Who asked for nothing for longer is away."""
-
 _PAGES = {"board": "Go/no-go", "switch": "Switch", "wall": "Wall", "metrics": "Metrics", "timeline": "Timeline"}
 _PAGES |= {
     "checklists": "Checklists",
@@ -30,6 +28,10 @@ _PAGES |= {
     "roster": "Roster",
     "phases": "Phases",
     "freeze": "Freeze",
+    "brief": "Briefing",
+    "decisions": "Decisions",
+    "incidents": "Incidents",
+    "triggers": "Triggers",
 }
 
 
@@ -93,6 +95,18 @@ def seat_title(position: Position, seat: int) -> str:
     return f"{position.title} {seat}" if 1 < position.seats >= seat else position.title
 
 
+async def is_expected(session: AsyncSession, scope: Scope, attempt: int) -> bool:
+    """Whether this person is to say "I am here": a seat of somebody who works on the day, and not said yet."""
+    if not scope.seats or not (scope.may("note") or scope.may("check")):
+        return False
+    mine = select(RosterSeat.id).where(
+        RosterSeat.deployment_id == scope.id,
+        RosterSeat.person_id == scope.viewer.person_id,
+        RosterSeat.arrived_attempt.is_distinct_from(attempt),
+    )
+    return await session.scalar(mine.limit(1)) is not None
+
+
 # ── the page ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -111,7 +125,7 @@ async def roster_view(session: AsyncSession, scope: Scope) -> RosterView:
         headline=_headline(positions, lacking),
         lead=_lead(rows, here, lacking),
         positions=positions,
-        concerns=tuple(f"{lack.text}. {lack.why}" for lack in lacking),
+        concerns=(*(f"{lack.text}. {lack.why}" for lack in lacking), *_short_of(scope.plan, positions, lacking)),
         people=await _people(session, scope.plan, rows) if may_change else (),
         may_change=may_change,
         needs_step_up=may_change and not scope.viewer.is_stepped_up,
@@ -119,6 +133,7 @@ async def roster_view(session: AsyncSession, scope: Scope) -> RosterView:
         leads=_leads(scope.plan),
         locked=locked,
         is_over=State(deployment.state) is State.ABORTED,
+        arrive_url=f"/d/{scope.id}/roster/arrive" if await is_expected(session, scope, deployment.attempt) else "",
         zone=scope.plan.timezone,
         now=now,
         versions=versions,
@@ -136,12 +151,23 @@ def _position_row(
     own = [mine.get(number) or _empty(position, number) for number in range(1, position.seats + 1)]
     deputies = [mine[number] for number in sorted(mine) if number > position.seats]
     may = rights_in_words(scope.plan, position)
-    concern = any(lack.position == position.key for lack in lacking)
+    is_required = required_seats(position) > 0
+    concern = is_required or any(lack.position == position.key for lack in lacking)
     return PositionRow(position.key, position.title, may, (*own, *deputies), concern)
 
 
 def _empty(position: Position, seat: int) -> SeatRow:
     return SeatRow(seat_key(position.key, seat), seat_title(position, seat), seat, name="")
+
+
+def _short_of(plan: Plan, positions: Iterable[PositionRow], lacking: Sequence[Concern]) -> Iterator[str]:
+    """Positions with fewer people than the plan requires, but for those that something worse is said of."""
+    said = {lack.position for lack in lacking}
+    for row in positions:
+        required = required_seats(plan.position(row.key))
+        seated = sum(not each.is_empty for each in row.seats)
+        if seated < required and row.key not in said:
+            yield f"{row.title}: {seated} of {required} seats are taken. The plan requires all to be there on the day."
 
 
 def _headline(positions: Iterable[PositionRow], lacking: Sequence[Concern]) -> str:

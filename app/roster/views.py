@@ -59,7 +59,8 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class PositionRow:
-    """A position of the plan: what it may do in words, its seats, then its deputies. `concern`: what it lacks."""
+    """A position of the plan: what it may do in words, its seats, then its deputies. `concern`: somebody must sit on
+    its empty seats."""
 
     key: str
     title: str
@@ -88,6 +89,8 @@ class RosterView:
     leads: str
     locked: str
     is_over: bool
+    arrive_url: str
+    """Where this person says "I am here"; empty once it was said, or without a seat."""
     zone: str
     now: datetime
     versions: Mapping[str, int]

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, PlanVersion, ScriptRun
-from app.deployments.commands import database_now, lock
+from app.deployments.commands import database_now, lock, lock_for
+from app.domain.deployments import State as Course
 from app.domain.errors import Rejected
 from app.domain.phases import WORDS as PHASE_WORDS
 from app.domain.phases import State as PhaseState
@@ -62,7 +63,7 @@ async def request_run(
         raise Forbidden(f"“{action.title}” belongs to another position: {who}.")
     if why_not:
         raise Rejected(f"This script cannot be run here: {why_not}", remedy="Do the step by hand.", code="script")
-    deployment = await lock(session, scope.id)
+    deployment = await lock_for(session, scope)
     phase_row = await lock_row(session, deployment, scope.plan, phase.key)
     running = await open_run(session, scope.id, phase.key, action.key)
     if running is not None and form.key and (running.key, running.person_id) == (form.key, scope.viewer.person_id):
@@ -74,6 +75,8 @@ async def request_run(
             conflict=True,
             code="phase",
         )
+    if deployment.state == Course.ABORTED.value:
+        raise Rejected("The deployment was aborted. Nothing was run.", conflict=True, code="phase")
     row = await lock_step(session, deployment, phase, action.key)
     now = await database_now(session)
     if row.version != form.version:
@@ -85,6 +88,13 @@ async def request_run(
             code="stale",
         )
     await record(session, deployment, phase, row, action.title, Happened(Change.START, now, scope.who), scope.actor)
+    if running is not None:  # of the attempt before, whose step was another one
+        raise Rejected(
+            f"The run that {running.requested_by} asked for is not over. Nothing was run.",
+            remedy="Wait for its end, or abort it.",
+            conflict=True,
+            code="script",
+        )
     run = ScriptRun(
         deployment_id=deployment.id,
         attempt=row.attempt,
@@ -150,16 +160,20 @@ async def abort_run(session: AsyncSession, scope: Scope, phase_key: str, step_ke
 
 
 async def claim(session: AsyncSession, run_id: int, worker: str) -> ScriptRun | None:
-    """Take a run that waits. From here on nobody else begins it: whatever happens to this worker, it may have begun."""
+    """Take a run that waits. From here on nobody else begins it: whatever happens to this worker, it may have begun.
+
+    The same worker may ask twice: PostgreSQL can go away between the commit and its answer. Nothing was begun then."""
+    is_waiting = ScriptRun.state == State.WAITING.value
+    is_mine = (ScriptRun.state == State.RUNNING.value) & (ScriptRun.worker == worker)
     statement = (
         update(ScriptRun)
-        .where(ScriptRun.id == run_id, ScriptRun.state == State.WAITING.value)
+        .where(ScriptRun.id == run_id, or_(is_waiting, is_mine))
         .values(
             state=State.RUNNING.value,
             worker=worker,
             lease_until=func.clock_timestamp() + LEASE,
             started_at=func.clock_timestamp(),
-            begun=ScriptRun.begun + 1,
+            begun=case((is_waiting, ScriptRun.begun + 1), else_=ScriptRun.begun),
         )
         .returning(ScriptRun)
     )

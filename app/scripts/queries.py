@@ -55,10 +55,10 @@ class Bound:
     is_here: bool = False
     """The folder is on this machine too, so that what is missing in it can be told before a press."""
 
-    def why_not(self, action: Action) -> str:
+    async def why_not(self, action: Action) -> str:
         if self.scripts is None:
             return "site.yaml binds no folder of scripts."
-        return self.scripts.why_not(action.command) if self.is_here else ""
+        return await self.scripts.why_not(action.command) if self.is_here else ""
 
     @property
     def place(self) -> str:
@@ -99,7 +99,7 @@ async def script_view(session: AsyncSession, scope: Scope, phase: Phase, action:
     mark, word = _MARKS[state] if state is not None else ("wait", "Not run")
     if run is not None and run.abort_at is not None and is_open:
         word = "ENDING"
-    why_not = bound.why_not(action)
+    why_not = await bound.why_not(action)
     base = f"/d/{scope.id}/phases/{phase.key}/scripts/{action.key}"
     may_run = may_do(scope, phase, action, Change.START) and step.state is StepState.OPEN and not is_open
     is_lead = scope.may(f"lead:{phase.key}") or scope.may("proceed")

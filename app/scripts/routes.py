@@ -67,7 +67,7 @@ async def whole_output(request: Request, scope: View, phase: str, step: str) -> 
 @router.post("/run")
 async def run(request: Request, scope: Run, phase: str, step: str, form: Sent) -> Response:
     _, action = commands.script_of(scope.plan, phase, step)
-    why_not = bound_of(request).why_not(action)
+    why_not = await bound_of(request).why_not(action)
     await database(request).run(lambda s: commands.request_run(s, scope, phase, step, form, why_not))
     return await _answer(request, scope, phase, step)
 

@@ -33,6 +33,9 @@ RENEW_EVERY_S = 0.5
 LET_OTHERS_FIRST_S = 5.0
 """How long a worker that cannot run a script leaves it to one that can, before it says so."""
 AGAIN_S = 0.3
+AT_ONCE = 8
+"""Scripts that one worker runs at the same time; others wait for it, or for another worker. A worker has a rollback to
+drive besides."""
 STOPPED_WITHIN_S = 8.0
 HEAD = 2 * 1024 * 1024
 TAIL = 1024 * 1024
@@ -55,6 +58,9 @@ class Runs:
     scripts: Scripts | None
     worker: str
     running: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    at_once: int = AT_ONCE
+    begun: set[int] = field(default_factory=set)
+    """Of those the ones that this worker took, or is about to."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def stop(self) -> None:
@@ -92,8 +98,15 @@ class Runs:
 
     async def _run(self, run_id: int) -> None:
         why_not = await self._why_not(run_id)
-        if why_not is None or self.stopping.is_set():
+        if why_not is None or self.stopping.is_set() or len(self.begun) >= self.at_once:
             return
+        self.begun.add(run_id)
+        try:
+            await self._claim_and_run(run_id, why_not)
+        finally:
+            self.begun.discard(run_id)
+
+    async def _claim_and_run(self, run_id: int, why_not: str) -> None:
         run = await self.database.run(lambda session: commands.claim(session, run_id, self.worker))
         if run is None:
             return
@@ -130,7 +143,10 @@ class Runs:
         if found is None:
             return None
         command, waited = found
-        why_not = "no folder of scripts is bound." if self.scripts is None else self.scripts.why_not(command)
+        if self.scripts is None:
+            why_not = "no folder of scripts is bound."
+        else:
+            why_not = await self.scripts.why_not(command)
         return None if why_not and waited < LET_OTHERS_FIRST_S else why_not
 
     async def _carry_out(self, run: ScriptRun, action: Action, told: "Telling", why_not: str) -> Ended:

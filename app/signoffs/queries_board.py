@@ -272,7 +272,7 @@ async def team_view(session: AsyncSession, scope: Scope) -> TeamView:
     rows = progress(scope.plan, checklist, states, facts) if checklist else ()
     total = (checklist.title, sum(row[1] for row in rows), sum(row[2] for row in rows)) if checklist else None
     return TeamView(
-        f"/d/{scope.id}/board/_team", facts.team.present, facts.team.expected, facts.team.absent, total, rows, versions
+        f"/d/{scope.id}/board/_team", facts.team.present, facts.team.required, facts.team.absent, total, rows, versions
     )
 
 

@@ -18,6 +18,8 @@ from app.web.access import Scope
 from app.web.figures import MINUS, day, took
 
 PAGE = 100
+CUT = 240
+"""Characters of a line in a panel of another page."""
 DECISIONS = ("deployment", "signoffs", "checklists", "decisions", "incidents", "phases")
 MEASURED = ("metrics", "triggers")
 _PILLS: tuple[tuple[Show, str, str], ...] = (
@@ -75,9 +77,16 @@ async def lines(session: AsyncSession, scope: Scope, choice: Choice) -> ListView
 
 
 async def newest(session: AsyncSession, scope: Scope, limit: int) -> tuple[Line, ...]:
-    """The newest lines, for a panel of another page."""
+    """The newest lines, for a panel of another page: a long one is cut there, and whole in the timeline."""
     wanted = select(Event).where(Event.chain == scope.id).order_by(Event.seq.desc()).limit(limit)
-    return tuple(_line(event, scope) for event in await session.scalars(wanted))
+    found = [_line(event, scope) for event in await session.scalars(wanted)]
+    return tuple(replace(line, what=cut(line.what)) for line in found)
+
+
+def cut(text: str, most: int = CUT) -> str:
+    """As many characters as a panel has room for."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def _filter(show: Show) -> ColumnElement[bool]:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from app.accounts.policy import may
+from app.domain.errors import Rejected
 from app.timeline import commands, queries
 from app.timeline.forms import Note
 from app.timeline.views import ChainView, Choice, NoteView, Show
@@ -88,12 +89,19 @@ async def note_fragment(request: Request, scope: Annotated[Scope, Depends(may("t
 @router.post("/notes")
 async def add_note(request: Request, scope: Annotated[Scope, Depends(may("timeline.note"))]) -> Response:
     form = await read_form(request, Note)
+    if not isinstance(form, dict):
+        note = form
+        try:
+            await database(request).run(lambda session: commands.add_note(session, scope, note))
+        except Rejected as error:
+            if error.code != "text":
+                raise
+            form = {"text": f"{error.reason} {error.remedy}"}
     if isinstance(form, dict):
         sent: dict[str, Any] = {"text": str((await request.form()).get("text", "")), "errors": form}
         if is_htmx(request):
             return fragment(request, scope, "timeline/_note.html", status=422, note=_note(scope, **sent))
         return await _page(request, scope, Choice(), status=422, **sent)
-    await database(request).run(lambda session: commands.add_note(session, scope, form))
     if is_htmx(request):
         return fragment(request, scope, "timeline/_note.html", note=_note(scope))
     return RedirectResponse(f"/d/{scope.id}/timeline", status_code=303)

@@ -34,6 +34,26 @@ async def lock_target(session: AsyncSession, target: str) -> TargetState:
     return (await session.execute(statement.execution_options(populate_existing=True))).scalar_one()
 
 
+async def hold_target(session: AsyncSession, target: str) -> TargetState:
+    """The target's row, made if nobody ever steered it, and locked."""
+    await session.execute(insert(TargetState).values(target=target, epoch=0).on_conflict_do_nothing())
+    return await lock_target(session, target)
+
+
+async def demand_not_production(session: AsyncSession, target: str) -> None:
+    """Raises Rejected for a target that some deployment switches: its weights move by a switch, which has its own
+    sign-offs, whichever plan calls it a canary's."""
+    owner = await session.scalar(select(Deployment.id).where(Deployment.target == target).limit(1))
+    if owner is not None:
+        raise Rejected(
+            f"{target} is the production target of deployment {owner}: it is switched, never shifted. "
+            "No traffic moved.",
+            remedy="Give the canary a target of its own, in the plan and in site.yaml.",
+            conflict=True,
+            code="target",
+        )
+
+
 async def in_flight(session: AsyncSession, target: str) -> Operation | None:
     """The operation that has not ended on a target; there is at most one (I5)."""
     statement = select(Operation).where(Operation.target == target, Operation.finished_at.is_(None))
@@ -182,16 +202,16 @@ async def request_shift(
     """`percent` of a canary's traffic to GREEN; 0 takes everything back, pre-empts a running shift and needs no health.
     The deployment must be locked. `key` makes a repeated wish the same operation.
 
-    Raises Rejected if another operation is in flight on that target. The deployment's own target is never shifted: its
-    weights move by a switch, which has its own sign-offs.
+    Raises Rejected if another operation is in flight on that target. No deployment's own target is ever shifted.
     """
     if target_key == deployment.target:
         raise Rejected("The production target is switched, never shifted.", code="target")
+    if percent > 0:
+        await demand_not_production(session, target_key)
     repeated = await _repeated(session, deployment.id, key)
     if repeated is not None:
         return repeated
-    await session.execute(insert(TargetState).values(target=target_key, epoch=0).on_conflict_do_nothing())
-    target = await lock_target(session, target_key)
+    target = await hold_target(session, target_key)
     running = await in_flight(session, target_key)
     now = await database_now(session)
     if running is not None:

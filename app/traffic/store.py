@@ -336,6 +336,19 @@ class PostgresStore:
 
         return await self._database.read(query)
 
+    async def customer_reports(self, operation_id: int) -> tuple[int, int]:
+        async def query(session: AsyncSession) -> tuple[int, int]:
+            report, operation = tables.CustomerReport, tables.Operation
+            statement = (
+                select(func.count(), func.coalesce(func.sum(report.customers), 0))
+                .join(operation, operation.deployment_id == report.deployment_id)
+                .where(operation.id == operation_id, report.taken_at >= operation.clicked_at)
+            )
+            reports, customers = (await session.execute(statement)).one()
+            return int(reports), int(customers)
+
+        return await self._database.read(query)
+
     async def publish_shares(self, operation_id: int, blue: int | None, green: int | None, set_blue: int) -> None:
         async def write(session: AsyncSession) -> None:
             deployment = await self._deployment(session, operation_id)

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import Alert, Deployment, Operation, TriggerState
-from app.deployments.commands import database_now, lock
+from app.db.tables import Alert, Deployment, Operation, Person, RosterSeat, TriggerState
+from app.deployments.commands import database_now, lock, lock_for
 from app.domain.deployments import State
 from app.domain.errors import Rejected
 from app.domain.plan import Plan, Trigger
@@ -22,6 +22,8 @@ from app.web.access import Forbidden, Scope
 from app.web.figures import hm, hms
 
 FIRED = "triggers.fired"
+HOLDS = ("rollback", "hold")
+"""Either right lets somebody hold a trigger (accounts/policy.py)."""
 SETTLED = (Stage.OFF, Stage.QUIET, Stage.UNKNOWN)
 
 
@@ -210,12 +212,14 @@ async def hold(session: AsyncSession, scope: Scope, key: str) -> bool:
 
     Raises Rejected where there is nothing to hold, or the second is the first or sits on the same position.
     """
-    deployment = await lock(session, scope.id)
+    deployment = await lock_for(session, scope)
     now = await database_now(session)
     found = await _running(session, deployment, scope.plan, key, now)
     row = await row_of(session, deployment, key, now)
-    position = scope.seats[0].position if scope.seats else ""
-    if row.hold_asked_at is None or now - row.hold_asked_at > ASK_STANDS_FOR:
+    by_right = scope.positions_that_may(*HOLDS)
+    position = next(iter(by_right), "")
+    is_asked = row.hold_asked_at is not None and now - row.hold_asked_at <= ASK_STANDS_FOR
+    if not is_asked or not await _asker_sits(session, row):
         row.hold_asked_at, row.hold_asked_by = now, scope.who
         row.hold_asked_person, row.hold_asked_position = scope.viewer.person_id, position
         text = f"{scope.who} asks to hold the automatic rollback: {found.trigger.title}"
@@ -231,8 +235,7 @@ async def hold(session: AsyncSession, scope: Scope, key: str) -> bool:
             conflict=True,
             code="same_person",
         )
-    others = [seat.position for seat in scope.seats if seat.position != row.hold_asked_position]
-    if not others:
+    if not set(by_right) - {row.hold_asked_position}:
         raise Rejected(
             f"{row.hold_asked_by} asked, and has your position. The countdown goes on.",
             remedy="Holding takes two people of two positions.",
@@ -249,6 +252,18 @@ async def hold(session: AsyncSession, scope: Scope, key: str) -> bool:
         session, deployment.id, Entry("triggers.held", text, ("triggers",), cause, "warn", payload), scope.actor
     )
     return True
+
+
+async def _asker_sits(session: AsyncSession, row: TriggerState) -> bool:
+    """Whether who asked still has the position it was asked from, and an account that is not disabled."""
+    seat = select(RosterSeat.id).join(Person, Person.id == RosterSeat.person_id)
+    seat = seat.where(
+        RosterSeat.deployment_id == row.deployment_id,
+        RosterSeat.person_id == row.hold_asked_person,
+        RosterSeat.position == row.hold_asked_position,
+        Person.is_disabled.is_(False),
+    )
+    return await session.scalar(seat.limit(1)) is not None
 
 
 async def release(session: AsyncSession, scope: Scope, key: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import String, column, select, true, values
+from sqlalchemy import String, column, func, select, true, values
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import once
@@ -23,7 +23,9 @@ FRESH = timedelta(seconds=15)
 WITH_WAY_BACK = (State.SWITCHING, State.SWITCHED, State.COMPLETED)
 SPARE = 8
 """More samples than a breach needs, because two may fall into one period."""
-ALERTS_LIMIT = 500
+ALERTS_OF_A_KIND = 100
+"""Of each kind the first so many are looked at (more where a trigger waits for more): in a storm of one kind, another
+kind's single alert or a person's report still counts."""
 FIRING = "firing"
 CRITICAL = "critical"
 
@@ -159,7 +161,8 @@ async def _evidence(
     probes = [rule for rule in rules if rule.trigger.kind == "probe"]
     checks = await _checks(session, deployment_id, probes, since) if probes else []
     listens = any(rule.trigger.kind in ("alert", "probe") for rule in rules)
-    alerts = await _alerts(session, deployment_id, since) if listens else []
+    needed = max((rule.trigger.failing_checks for rule in rules), default=1)
+    alerts = await _alerts(session, deployment_id, since, max(needed, ALERTS_OF_A_KIND)) if listens else []
     found: dict[str, Evidence] = {}
     for rule in rules:
         match rule.trigger.kind:
@@ -230,19 +233,21 @@ def _rounds(rule: Rule, checks: Sequence[_Check]) -> tuple[Observation, ...]:
 _Alert = tuple[datetime, str, str]
 
 
-async def _alerts(session: AsyncSession, deployment_id: int, since: datetime) -> list[_Alert]:
+async def _alerts(session: AsyncSession, deployment_id: int, since: datetime, of_a_kind: int) -> list[_Alert]:
     """Critical alerts that fire, and people's reports: when, which category, which trigger a person named."""
-    rows = await session.execute(
-        select(Alert.received_at, Alert.category, Alert.trigger)
+    number = func.row_number().over(partition_by=(Alert.category, Alert.trigger), order_by=Alert.received_at)
+    found = (
+        select(Alert.received_at, Alert.category, Alert.trigger, number.label("number"))
         .where(
             Alert.deployment_id == deployment_id,
             Alert.received_at >= since,
             Alert.state == FIRING,
             Alert.severity == CRITICAL,
         )
-        .order_by(Alert.received_at)
-        .limit(ALERTS_LIMIT)
+        .subquery("found")
     )
+    first = select(found.c.received_at, found.c.category, found.c.trigger).where(found.c.number <= of_a_kind)
+    rows = await session.execute(first.order_by(found.c.received_at))
     return [(at, category, trigger) for at, category, trigger in rows]
 
 

@@ -190,7 +190,7 @@ def _hold(scope: Scope, standing: Standing, now: datetime) -> HoldView | None:
     if row is not None and row.hold_asked_person == scope.viewer.person_id:
         text = "You asked to hold it. The countdown goes on until somebody of another position confirms."
         return HoldView(text, release=f"{base}/release", release_button="Take it back")
-    if row is not None and not {seat.position for seat in scope.seats} - {row.hold_asked_position}:
+    if row is not None and not set(scope.positions_that_may("rollback", "hold")) - {row.hold_asked_position}:
         return HoldView(f"{asked} asks to hold it. Somebody of another position than yours must confirm.")
     return HoldView(f"{asked} asks to hold it: confirm?", f"{base}/hold", "Confirm: hold it for 5 min")
 

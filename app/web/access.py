@@ -110,6 +110,15 @@ class Scope:
     def positions(self) -> frozenset[str]:
         return frozenset(seat.position for seat in self.seats)
 
+    def positions_that_may(self, *capabilities: str) -> tuple[str, ...]:
+        """Of this person's seats those whose position by itself gives one of the rights: of two people who must not
+        act for the same position, a second seat without the right makes no second position."""
+        return tuple(
+            seat.position
+            for seat in self.seats
+            if capabilities_of(self.plan, frozenset({seat.position}), is_admin=False).intersection(capabilities)
+        )
+
     @property
     def seat_title(self) -> str:
         """The title people know this person by on the day, such as "DevOps lead"."""

@@ -20,11 +20,13 @@ class SnapshotCell:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotView:
-    """What was known when a point opened. `running` names triggers that were in breach then."""
+    """What was known when a point opened. `running` names triggers that were in breach then. `problem` is a sentence
+    where there is none: it could not be taken, or what was stored cannot be read."""
 
     at: datetime
     cells: tuple[SnapshotCell, ...]
     running: tuple[str, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

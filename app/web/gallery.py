@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.domain.sides import Side
-from app.web import gallery_canary, gallery_phases, gallery_scripts
+from app.web import gallery_canary, gallery_people, gallery_phases, gallery_scripts
 from app.web.decision import AnswerView, CallView, DecisionView, SnapshotCell, SnapshotView
 from app.web.mission import (
     BannerView,
@@ -488,6 +488,10 @@ SNAPSHOT = SnapshotView(
     ),
     ("Error rate above 2 % for 2 minutes",),
 )
+NO_SNAPSHOTS = (
+    SnapshotView(NOW, (), problem="Snapshot unreadable: what was stored when this point opened cannot be read."),
+    SnapshotView(NOW, (), problem="No snapshot: it could not be taken when this point opened (OperationalError)."),
+)
 CALLS = (CallView("VP Operations", "+1 555 0100"), CallView("Database on call", ""))
 _ANSWERS = (
     AnswerView("continue", "Continue", "Stable for 15 min? Phase 4 is usually safe now."),
@@ -651,5 +655,9 @@ def context(theme: str = "system", direction: str = "ltr") -> dict[str, Any]:
         "phase_marks": gallery_phases.PHASE_MARKS,
         "controls": gallery_phases.CONTROLS,
         "conditions": gallery_phases.CONDITIONS,
+        "hands": gallery_people.HANDS,
+        "files": gallery_people.FILES,
+        "patches": gallery_people.PATCHES,
+        "seats": gallery_people.SEATS,
         **samples,
     }

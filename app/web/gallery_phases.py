@@ -34,6 +34,7 @@ class GalleryAsked:
     reason: str = "The organisation was set up last week"
     asked_at: datetime = _NOW - timedelta(minutes=3)
     ends_at: datetime = _NOW + timedelta(minutes=7)
+    version: int = 0
     agree: str = ""
     withdraw: str = ""
     why_not: str = ""

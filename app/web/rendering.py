@@ -30,6 +30,7 @@ _TABS = (
     ("timeline", "Timeline", "/timeline", "list", True),
     ("checklists", "Checklists", "/checklists", "list", False),
     ("roster", "Roster", "/roster", "person", False),
+    ("brief", "Briefing", "/brief", "note", False),
     ("plan", "Plan", "/plan", "plan", False),
 )
 

@@ -6,6 +6,7 @@ const KEPT = 1_000_000; // characters in the page; the whole text is a download
 const CUT = "… earlier output is in the whole text …\n";
 const NEAR_PX = 24;
 const AGAIN_MS = 1_000;
+const REST_MS = 300; // between two questions while a script prints: many browsers watch it, and a press must not wait
 const followed = [];
 
 class Output {
@@ -38,7 +39,9 @@ class Output {
         this.again = false;
         const answer = await fetch(`${this.section.dataset.output}?run=${this.run}&after=${this.after}`, { headers: { Accept: "application/json" } });
         if (!answer.ok) throw new Error(String(answer.status));
-        this.again = this.take(await answer.json()) || this.again;
+        const isBehind = this.take(await answer.json());
+        if (!isBehind) await new Promise((rested) => setTimeout(rested, REST_MS));
+        this.again = isBehind || this.again;
       } while (this.again);
     } catch {
       setTimeout(() => this.fetch(), AGAIN_MS);

@@ -3,7 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from tests.conftest import Web
+from sqlalchemy import update
+
+from app.db.tables import Decision
+from tests.conftest import Web, make_scope_of
 from tests.decisions.conftest import on_green
 from tests.decisions.test_answer import give
 
@@ -11,8 +14,6 @@ from .test_tokens import assert_problem
 
 
 async def test_points_with_their_snapshot_and_how_far_silence_came(web: Web, machine: Any) -> None:
-    from tests.conftest import make_scope_of
-
     clock = await on_green(web.database, web.deployment, make_scope_of(web.database, web.app.state.settings))
     client = await machine("read")
     url = f"/deployments/{web.deployment.id}/decisions"
@@ -35,6 +36,17 @@ async def test_points_with_their_snapshot_and_how_far_silence_came(web: Web, mac
         "Project manager",
         "Memory",
     )
+
+
+async def test_a_snapshot_that_cannot_be_read_is_null_and_the_answer_whole(web: Web, machine: Any) -> None:
+    clock = await on_green(web.database, web.deployment, make_scope_of(web.database, web.app.state.settings))
+    await clock.at(5.01)
+    await web.database.run(lambda session: session.execute(update(Decision).values(snapshot={"metrics": 3})))
+    client = await machine("read")
+    answer = await client.get(f"/deployments/{web.deployment.id}/decisions")
+    assert answer.status_code == 200
+    five = answer.json()["points"][0]
+    assert (five["state"], five["snapshot"]) == ("open", None)
 
 
 async def test_incidents_come_newest_first_page_by_page(web: Web, machine: Any) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from app.api import forms, forms_alerts, views
+from app.api import forms, forms_alerts, views, views_checklists
 from app.api.routes import openapi_document, router
 from app.config import ROOT
 from app.web.security import BODY_LIMIT
@@ -61,7 +61,7 @@ def test_parameters_and_fields_are_named() -> None:
 
 @pytest.mark.parametrize(("name", "text"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
 def test_every_example_is_a_complete_one(name: str, text: str) -> None:
-    known = {**vars(forms_alerts), **vars(forms), **vars(views), "problem": views.ProblemOut}
+    known = {**vars(forms_alerts), **vars(forms), **vars(views), **vars(views_checklists), "problem": views.ProblemOut}
     model = known[name]
     found = model.model_validate(json.loads(text))
     for given, field in _fields(json.loads(text), found):

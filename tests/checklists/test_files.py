@@ -1,5 +1,7 @@
 """Evidence files: what is taken, what is refused and with which words, and how they are given out."""
 
+import asyncio
+import time
 from typing import Any
 
 import httpx
@@ -11,13 +13,14 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.checklists.commands_files import add_file
+from app.config import Settings
 from app.db.engine import Database
-from app.db.tables import Deployment, EvidenceFile
-from app.deployments.commands import lock
+from app.db.tables import Deployment, EvidenceFile, Person
+from app.deployments.commands import database_now, lock
 from app.domain.errors import Rejected
 from app.domain.evidence import ALL_TOGETHER, ENDINGS, LARGEST, MOST, NAME_LIMIT, check_size, kind_of, name_of
 from app.web.access import Forbidden, NotFound
-from tests.conftest import Web
+from tests.conftest import Seeder, Web, make_scope_of
 from tests.signoffs.cast import ScopeOf, events, standing, vote
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 20
@@ -171,6 +174,24 @@ async def test_it_is_sent_shown_and_saved(web: Web) -> None:
     assert (await reader.get(f"/d/{web.deployment.id}/checklists/files/{file_id + 1}")).status_code == 404
 
 
+async def test_a_file_of_another_deployment_is_not_there(web: Web, seed: Seeder) -> None:
+    other = await seed(web.database)
+    client = await web.client_as("devops_1")
+    assert (await send(client, web, "a.png", PNG)).status_code == 200
+    file_id = await web.database.read(lambda s: s.scalar(select(EvidenceFile.id)))
+    reader = await web.client_as("executive")
+    assert (await reader.get(f"/d/{web.deployment.id}/checklists/files/{file_id}")).status_code == 200
+    assert (await reader.get(f"/d/{other.id}/checklists/files/{file_id}")).status_code == 404
+
+    async def stranger(session: AsyncSession) -> None:
+        now = await database_now(session)
+        session.add(Person(login="stranger", name="Stranger", password_hash=None, created_at=now))
+
+    await web.database.run(stranger)
+    outside = await web.client_as("stranger")
+    assert (await outside.get(f"/d/{web.deployment.id}/checklists/files/{file_id}")).status_code == 404
+
+
 async def test_what_is_refused_says_why(web: Web) -> None:
     client = await web.client_as("devops_1")
     for content, words in (
@@ -188,3 +209,23 @@ async def test_what_is_refused_says_why(web: Web) -> None:
     assert await count(web.database) == 0
     other = await client.post(f"/d/{web.deployment.id}{ITEM}", data={"text": "x" * 300_000}, headers=HTMX)
     assert other.status_code == 413, "only files have the larger limit"
+
+
+async def test_nobody_waits_while_content_is_judged(committed_db: Database, seed: Seeder, settings: Settings) -> None:
+    """Whatever is sent is looked through before the deployment is locked, so that a rollback does not wait for it."""
+    deployment = await seed(committed_db)
+    scope = await make_scope_of(committed_db, settings)(deployment, "devops_1")
+    async with committed_db.session() as other:
+        await lock(other, deployment.id)
+        with pytest.raises(Rejected, match="kind that is not taken"):
+            await asyncio.wait_for(put(committed_db, scope, content=b"\x00" * LARGEST), 5)
+        with pytest.raises(Rejected, match="limit is"):
+            await asyncio.wait_for(put(committed_db, scope, content=PNG + b"x" * LARGEST), 5)
+        await other.rollback()
+
+
+def test_a_large_text_is_looked_through_at_once() -> None:
+    began = time.process_time()
+    for _ in range(20):
+        assert kind_of(b"evidence of a backup, line by line\n" * 7000) == "text/plain"
+    assert (time.process_time() - began) / 20 < 0.01, "a form's worth of text keeps every other request waiting"

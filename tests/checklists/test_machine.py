@@ -10,18 +10,25 @@ from hypothesis import strategies as st
 from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.checklists.queries_machine import HEALTH_LIMIT, SEEN_LIMIT, facts_of, machine_item
-from app.checklists.views import Facts, SideFact, TeamFact
+from app.checklists.queries_machine import HEALTH_LIMIT, facts_of, machine_item
+from app.checklists.views import Facts, SideFact
 from app.db.engine import Database
 from app.db.tables import Deployment, Reading, RosterSeat, TargetState
 from app.deployments.commands import database_now
 from app.domain.plan import Plan
+from app.domain.presence import SEEN, Gap, PositionNow, Presence, Why
 from app.domain.sides import Side
 from tests.signoffs.cast import ScopeOf
 
 NOW = datetime(2026, 3, 6, 18, 0, tzinfo=UTC)
 HEALTHY = SideFact(True, "1 of 1 targets, digest matches", NOW)
-ALL_WELL = Facts(blue=HEALTHY, green=HEALTHY, metrics=10, dark=(), read_at=NOW, team=TeamFact(12, ()), now=NOW)
+
+
+def team(*gaps: Gap) -> Presence:
+    return Presence((PositionNow("devops", "DevOps", 12, 12, 3, 12 - len(gaps), 5, gaps),))
+
+
+ALL_WELL = Facts(blue=HEALTHY, green=HEALTHY, metrics=10, dark=(), read_at=NOW, team=team(), now=NOW)
 CHECKS = ("green_running", "blue_running", "monitoring_live", "team_present")
 
 
@@ -54,8 +61,14 @@ def test_all_well(check: str) -> None:
             "unknown",
             "no fresh reading: a, b, c and 7 more",
         ),
-        ("team_present", with_(team=TeamFact(12, ("Support",))), "no", "11 of 12 present; not seen: Support"),
-        ("team_present", with_(team=TeamFact(0, ())), "unknown", "nobody is on the roster"),
+        (
+            "team_present",
+            with_(team=team(Gap("support-1", "Support", Why.NEVER, "Kim Lee"), Gap("devops-2", "DevOps 2", Why.EMPTY))),
+            "no",
+            "10 of 12 required seats are there; 3 said “I am here”; missing: Kim Lee, DevOps 2",
+        ),
+        ("team_present", ALL_WELL, "yes", "12 of 12 required seats are there; 3 said “I am here”"),
+        ("team_present", with_(team=Presence(())), "unknown", "the plan requires nobody to be there"),
         ("full_moon", ALL_WELL, "unknown", "no machine knows this check"),
     ],
 )
@@ -121,7 +134,7 @@ async def test_the_facts_of_a_healthy_range(
         await session.execute(
             update(RosterSeat)
             .where(RosterSeat.person_id == leader.viewer.person_id)
-            .values(seen_at=func.now() - SEEN_LIMIT - timedelta(seconds=1))
+            .values(seen_at=func.now() - SEEN - timedelta(seconds=1))
         )
 
     await database.run(watch)

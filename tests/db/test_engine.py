@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
@@ -107,3 +107,15 @@ async def test_after_a_restart_of_postgresql_nobody_meets_a_dead_connection(comm
         await other.execute(text(kill), {"pids": list(pids)})
         assert await committed_db.read(backend) not in pids
         assert await committed_db.run(backend) not in pids
+
+
+async def test_what_a_statement_was_given_stands_in_no_error(committed_db: Database) -> None:
+    """Errors go to the log: a session's token or a person's words must not."""
+
+    async def write(session: AsyncSession) -> None:
+        await session.execute(text("select 1 / 0, cast(:given as text)"), {"given": "a-secret-of-somebody"})
+
+    with pytest.raises(DBAPIError) as wrong:
+        await committed_db.run(write)
+    assert "division by zero" in str(wrong.value)
+    assert "a-secret-of-somebody" not in str(wrong.value)

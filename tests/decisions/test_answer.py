@@ -176,6 +176,22 @@ async def test_hostile_and_huge_texts(web: Web, web_clock: Clock, data: dict[str
     assert "\x00" not in row.reason
 
 
+async def test_every_page_lives_on_beside_a_snapshot_that_cannot_be_read(web_clock: Clock, web: Web) -> None:
+    await web_clock.at(5.01)
+    await web_clock.database.run(lambda session: session.execute(update(Decision).values(snapshot={"of": "before"})))
+    base = f"/d/{web.deployment.id}"
+    lead, reader = await web.client_as("devops_lead"), await web.client_as("executive")
+    for path in ("", "/wall", "/wall/_panel", "/decisions", "/switch", "/decisions/_dialog", "/_banner", "/home/_now"):
+        for client in (lead, reader):
+            assert (await client.get(base + path)).status_code == 200, path
+    for path in ("", "/wall", "/decisions", "/decisions/_dialog"):
+        assert "Snapshot unreadable" in (await lead.get(base + path)).text, path
+    assert "Snapshot unreadable" in (await reader.get(base)).text
+    answered = await lead.post(f"{base}/decisions/5/answer", data={"answer": "continue", "_key": "k"})
+    assert answered.status_code == 303
+    assert (await web_clock.newest()).answer == "continue"
+
+
 async def test_the_rollback_cover_is_drawn_whatever_is_wrong_with_a_question(web_clock: Clock, web: Web) -> None:
     await web_clock.at(5.01)
     await web_clock.database.run(lambda session: session.execute(update(Decision).values(snapshot={"of": "before"})))

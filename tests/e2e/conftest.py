@@ -30,7 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable(playwright))
+        # No GPU to be emulated: nobody looks at the pixels, and drawing them twice is a sixth of Chromium's computing.
+        browser = await playwright.chromium.launch(executable_path=executable(playwright), args=["--disable-gpu"])
         yield browser
         await browser.close()
 

@@ -3,18 +3,18 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
-from app.db.tables import ChangeFreeze, Deployment, EmergencyPatch
+from app.db.tables import ChangeFreeze, Deployment, EmergencyPatch, RosterSeat
 from app.deployments.commands import database_now
 from app.domain.errors import Rejected
-from app.domain.freeze import LONGEST, check_until
+from app.domain.freeze import LONGEST, MOST_WAITING, check_until
 from app.freeze.commands import answer, ask, freeze, lift
 from app.freeze.forms import AnswerForm, FreezeForm, PatchForm
-from app.freeze.queries import freeze_line, freeze_view
-from app.web.access import NotFound, Scope
+from app.freeze.queries import MOST, freeze_line, freeze_view
+from app.web.access import Forbidden, NotFound, Scope
 from app.web.mission import FreezeLine
 from tests.conftest import Web
 from tests.signoffs.cast import ScopeOf, events
@@ -127,6 +127,50 @@ async def test_nobody_answers_their_own_or_one_that_is_not_there(
         await say(database, officer, 10**6, "approved")
 
 
+async def test_what_waits_is_never_pushed_off_the_page_and_has_an_end(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    await set_it(database, await scope_of(deployment, "project_manager"))
+    backend, officer = await scope_of(deployment, "backend_1"), await scope_of(deployment, "security_officer")
+    await ask_for(database, backend, "the first")
+    first = (await patch_ids(database))[0]
+
+    async def many_answered(session: AsyncSession) -> None:
+        now = await database_now(session)
+        row = {"deployment_id": deployment.id, "text": "old", "asked_by": "x", "person_id": backend.viewer.person_id}
+        row |= {"key": "", "asked_at": now, "verdict": "approved", "comment": "", "answered_by": "y"}
+        await session.execute(insert(EmergencyPatch), [row] * MOST)
+
+    await database.run(many_answered)
+    view = await database.read(lambda s: freeze_view(s, officer))
+    assert (view.patches[0].id, view.patches[0].can_answer) == (first, True)
+    for number in range(1, MOST_WAITING):
+        await ask_for(database, backend, f"patch {number}")
+    with pytest.raises(Rejected, match=f"{MOST_WAITING} "):
+        await ask_for(database, backend, "one more")
+    await say(database, officer, first, "refused")
+    await ask_for(database, backend, "one more")
+
+
+async def test_a_word_of_somebody_who_lost_the_seat_meanwhile_counts_for_nothing(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    """The request came with the seat and waited for the deployment; who had it locked gave the seat away."""
+    manager, officer = await scope_of(deployment, "project_manager"), await scope_of(deployment, "security_officer")
+    await set_it(database, manager)
+    await ask_for(database, await scope_of(deployment, "backend_1"))
+    patch = (await patch_ids(database))[0]
+    gone = RosterSeat.person_id.in_([manager.viewer.person_id, officer.viewer.person_id])
+    await database.run(lambda s: s.execute(delete(RosterSeat).where(gone)))
+    with pytest.raises(Forbidden, match="given to somebody else"):
+        await say(database, officer, patch, "approved")
+    with pytest.raises(Forbidden):
+        await database.run(lambda s: lift(s, manager))
+    found = await line(database, deployment)
+    assert found is not None
+    assert found.patches == 1
+
+
 # ── over HTTP ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -182,3 +226,15 @@ async def test_wrong_positions(web: Web) -> None:
     ):  # fmt: skip
         client = await web.client_as(login)
         assert (await client.post(f"{base}/{path}", data={}, headers=HTMX)).status_code == 403
+
+
+async def test_so_many_patches_wait_and_no_more(database: Database, deployment: Deployment, scope_of: ScopeOf) -> None:
+    await set_it(database, await scope_of(deployment, "project_manager"))
+    asks, officer = await scope_of(deployment, "backend_lead"), await scope_of(deployment, "security_officer")
+    for number in range(MOST_WAITING):
+        await ask_for(database, asks, f"patch {number}")
+    with pytest.raises(Rejected, match="20 patches wait for an answer already") as refused:
+        await ask_for(database, asks, "one more")
+    assert refused.value.code == "too_many"
+    await say(database, officer, (await patch_ids(database))[0], "refused")
+    await ask_for(database, asks, "one more")

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -10,12 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
 from app.db.tables import Deployment, Event, Incident, IncidentFinding
+from app.deployments.commands import database_now
 from app.domain.decisions import Rung
 from app.domain.errors import Rejected
 from app.domain.incidents import MOST_OPEN
+from app.domain.spool import Line
 from app.incidents.commands import decide, raise_incident, record_finding
 from app.incidents.forms import DecideForm, FindingForm, RaiseForm
 from app.incidents.tasks import keep_clocks
+from app.traffic.commands_break_glass import take_in as take_spool_in
 from tests.conftest import ScopeOf, Seeder, Web, make_scope_of
 from tests.decisions.conftest import on_green
 from tests.traffic.armed import press_rollback
@@ -158,6 +161,84 @@ async def test_a_rollback_ends_it_and_is_no_outcome_of_a_form(
     await keep_clocks(database)
     row = await newest(database)
     assert (row.outcome, row.decided_by) == ("rollback", "DevOps lead")
+
+
+def spool_of(deployment: Deployment, at: datetime, *whats: str) -> list[Line]:
+    """What break-glass on a worker's machine wrote down, by that machine's clock."""
+    begin = {"who": "dana as gonogo", "host": "worker-1.example", "reason": "all is dark", "epoch": 1999}
+    begin |= {"deployment": deployment.id, "target": deployment.target, "zone": "UTC"}
+    lines = [Line("run-1", 1, at, "begin", "dana rolls Production back", begin)]
+    return lines + [
+        Line("run-1", n, at + timedelta(seconds=n), what, f"line {n}", {"reads_back": True} if what == "read" else {})
+        for n, what in enumerate(whats, 2)
+    ]
+
+
+async def break_glass(database: Database, deployment: Deployment, ago_s: float, *whats: str) -> None:
+    now = await database.read(database_now)
+    lines = spool_of(deployment, now - timedelta(seconds=ago_s), *whats)
+    await database.run(lambda session: take_spool_in(session, lines, is_over=True, worker="worker-1"))
+
+
+async def test_a_rollback_by_break_glass_ends_it_too(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    clock = await on_green(database, deployment, scope_of)
+    await clock.at(5.01)
+    await clock.silence(30)
+    await raised(database, deployment, scope_of)
+    await silence(database, 30)
+    await break_glass(database, deployment, 20, "intent", "applied", "read", "end")
+    await keep_clocks(database)
+    row = await newest(database)
+    assert (row.outcome, row.reason) == ("rollback", "all is dark")
+    assert row.decided_by == "dana as gonogo (break-glass on worker-1.example)"
+    assert row.closed_at is not None
+    now = await database.read(database_now)
+    assert 10 < (now - row.closed_at).total_seconds() < 25, "when traffic went back, not when the log heard of it"
+    assert (await texts(database))[-1] == (
+        f"The incident “{SPIKE}” ended in a rollback by dana as gonogo (break-glass on worker-1.example)"
+    )
+    await clock.round()
+    point = await clock.newest()
+    assert (point.closing, point.answer) == ("void", "rollback")
+    assert point.answered_by.startswith("dana as gonogo")
+
+
+async def test_what_was_raised_after_break_glass_stays_open(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    """Traffic was back on BLUE when somebody saw it: the rollback did not end that."""
+    await on_green(database, deployment, scope_of)
+    await raised(database, deployment, scope_of)
+    await break_glass(database, deployment, 600, "intent", "applied", "end")
+    await keep_clocks(database)
+    assert (await newest(database)).closed_at is None
+
+
+@pytest.mark.parametrize("whats", [("read_nothing", "end"), ("intent", "end"), ("refused", "end")])
+async def test_a_break_glass_that_moved_nothing_ends_nothing(
+    database: Database, deployment: Deployment, scope_of: ScopeOf, whats: tuple[str, ...]
+) -> None:
+    """What it began and did not bring home the product does, and that rollback ends it."""
+    await on_green(database, deployment, scope_of)
+    await raised(database, deployment, scope_of)
+    await silence(database, 30)
+    await break_glass(database, deployment, 20, *whats)
+    await keep_clocks(database)
+    row = await newest(database)
+    assert (row.closed_at is None) == ("intent" not in whats)
+    assert row.decided_by == ("gonogo" if "intent" in whats else "")
+
+
+async def test_a_machines_clock_that_is_ahead_ends_no_incident_of_later(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    await on_green(database, deployment, scope_of)
+    await break_glass(database, deployment, -3600, "intent", "applied", "end")
+    await raised(database, deployment, scope_of)
+    await keep_clocks(database)
+    assert (await newest(database)).closed_at is None
 
 
 async def test_two_decide_at_once_one_wins(committed_db: Database, seed: Seeder, web: Web) -> None:

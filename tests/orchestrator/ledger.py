@@ -52,6 +52,7 @@ class Ledger:
         }
     )
     team: TeamNow = field(default_factory=lambda: TeamNow(("DevOps lead",), ()))
+    customer_reports: tuple[int, int] = (0, 0)
 
     def insert(self, kind: Kind) -> int:
         """A new operation with the next epoch; a rollback ends what is in flight, as the command does."""
@@ -178,6 +179,10 @@ class MemoryStore:
     async def team(self, operation_id: int) -> TeamNow:
         await asyncio.sleep(COMMIT_S)
         return self.ledger.team
+
+    async def customer_reports(self, operation_id: int) -> tuple[int, int]:
+        await asyncio.sleep(COMMIT_S)
+        return self.ledger.customer_reports
 
     async def publish_shares(self, operation_id: int, blue: int | None, green: int | None, set_blue: int) -> None:
         await asyncio.sleep(COMMIT_S)

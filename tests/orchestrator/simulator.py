@@ -18,7 +18,7 @@ from tests.orchestrator.world import RELEASES, SimulatedBalancer, SimulatedCusto
 SWEEP_S = 0.5
 COUNTED = frozenset(
     {"claim", "load", "newest_epoch", "record_intent", "record_outcome", "resolve_intents", "record", "finish"}
-    | {"readings", "team", "publish_shares", "read", "write", "health", "fetch", "count"}
+    | {"readings", "team", "customer_reports", "publish_shares", "read", "write", "health", "fetch", "count"}
 )
 
 

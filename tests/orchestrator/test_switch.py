@@ -40,6 +40,15 @@ def test_all_goes_to_green_and_every_line_is_yes(plan: Plan) -> None:
     assert {outcome.answer for outcome in row.operation.checks.values()} == {Answer.YES}
 
 
+def test_what_customers_told_support_counts_at_t_plus_30(plan: Plan) -> None:
+    simulation = Simulation(plan)
+    simulation.ledger.customer_reports = (2, 5)
+    outcome = switch(simulation).operation.checks["no_customer_failures"]
+    assert outcome.answer is Answer.NO
+    assert outcome.found.startswith("0 failed of ")
+    assert outcome.found.endswith(", 2 reports of 5 customers")
+
+
 def test_the_moments_come_in_their_order(plan: Plan) -> None:
     row = switch(Simulation(plan))
     operation, seen = row.operation, row.observed

@@ -13,7 +13,7 @@ from app.domain.plan import Plan
 from app.domain.signoffs import Difference, Gate, GateVerdict, Verdict, Vote, VoteLine, VoteState
 from app.overview.queries_now import now_for, role_of
 from app.overview.queries_now_table import TABLE, Role
-from app.overview.views import AskedNow, NowFacts, NowView, OperationNow, TriggerNow
+from app.overview.views import AskedNow, FreezeNow, NowFacts, NowView, OperationNow, TriggerNow
 from app.web.access import capabilities_of
 from app.web.mission import HealthView
 
@@ -130,6 +130,10 @@ def reads_well(view: NowView) -> None:
     assert not any(hole in said for hole in ("{", "}", "None", " .", ": .", "..", ": ,", "!", "please", "Please"))
     assert not view.advice or view.advice.rstrip("”").endswith((".", "?")), view.advice
     assert len(view.moves) <= 2
+    for each in view.also:
+        assert each.text[0].isupper()
+        assert each.text.endswith((".", "”"))
+        assert each.move.title
 
 
 @pytest.mark.parametrize(
@@ -378,3 +382,85 @@ def test_the_phase_is_completed_after_its_last_point_is_answered(facts_of: Facts
     assert "complete phase" not in found.headline
     assert "Decision at minute 30 is open: DevOps lead is asked." in found.advice
     assert "complete phase 4" in now_for(facts_of("project_manager", State.SWITCHED, **late)).headline
+
+
+# ── what waits for this very person ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.ABORTED])
+def test_an_offered_hand_is_named_to_whom_it_is_offered(facts_of: FactsOf, state: State) -> None:
+    found = now_for(facts_of("devops", state, offered_by="Dana Ortiz"))
+    assert found.headline == "Dana Ortiz offers you the hand on the rollback"
+    assert [move.goal for move in found.moves] == ["hand"]
+    assert any(name.lower() in found.advice.lower() for name in NAMES[state])
+    reads_well(found)
+
+
+def test_an_offer_waits_behind_a_countdown_and_is_named_beside_it(facts_of: FactsOf) -> None:
+    found = now_for(facts_of("devops", State.SWITCHED, offered_by="Dana Ortiz", trigger=RUNNING))
+    assert found.headline == "GREEN rolls back by itself at 14:24:40"
+    assert [(each.text, each.move.goal) for each in found.also] == [
+        ("Dana Ortiz offers you the hand on the rollback.", "hand")
+    ]
+    reads_well(found)
+
+
+FROZEN = FreezeNow("18:00", "deployment day", ("Sam Okafor, Backend lead: raise the pool to 40",))
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_patch_waits_for_who_approves_it(facts_of: FactsOf, state: State) -> None:
+    found = now_for(facts_of("security_officer", state, freeze=FROZEN))
+    assert found.headline == "An emergency patch waits for your answer"
+    assert "raise the pool to 40" in found.advice
+    assert [move.goal for move in found.moves] == ["freeze"]
+    reads_well(found)
+    two = replace(FROZEN, patches=(*FROZEN.patches, "DevOps 1: restart the agent"))
+    assert now_for(facts_of("security_officer", state, freeze=two)).headline.startswith("Two emergency patches wait")
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_a_freeze_in_force_is_named_to_everybody_beside_their_own(facts_of: FactsOf, position: str) -> None:
+    found = now_for(facts_of(position, State.SWITCHED, freeze=replace(FROZEN, patches=())))
+    assert found.headline == now_for(facts_of(position, State.SWITCHED)).headline
+    (also,) = found.also
+    assert (also.text, also.move.goal) == ("Changes are frozen until 18:00: deployment day.", "freeze")
+
+
+def test_a_decision_that_waits_is_never_hidden_behind_an_incident(facts_of: FactsOf) -> None:
+    mine = AskedNow("Decision at minute 5", "Any issues yet?", "DevOps lead", is_yours=True, until="14:15:00")
+    incident = AskedNow("Slow", "", "DevOps lead", is_yours=True, until="14:16:00")
+    found = now_for(facts_of("devops_lead", State.SWITCHED, decision=mine, incident=incident))
+    assert found.headline == "Incident, Slow: decide by 14:16:00"
+    assert [(each.text, each.move.goal) for each in found.also] == [
+        ("Decision at minute 5 waits for your answer by 14:15:00.", "decisions")
+    ]
+    alone = now_for(facts_of("devops_lead", State.SWITCHED, decision=mine))
+    assert alone.also == (), "what the headline says is not said twice"
+
+
+OWN = ("Phone fully charged", "A quiet space to work in", "No other meetings scheduled", "Coffee and snacks ready")
+
+
+def test_what_is_not_ticked_for_oneself_is_named_before_traffic_moves(facts_of: FactsOf) -> None:
+    pending = {"gate": gate_with(facts_of("backend", State.PREPARING).plan, {})}
+    first = now_for(facts_of("backend", State.PREPARING, own_open=OWN, **pending))
+    assert first.headline == "Get yourself ready: four lines to tick"
+    said = "“Phone fully charged”, “A quiet space to work in”, “No other meetings scheduled” and 1 more"
+    assert said in first.advice
+    reads_well(first)
+    voter = now_for(facts_of("operations", State.PREPARING, own_open=OWN, **pending))
+    assert voter.headline == "Give your GO or NO-GO", "the vote comes first"
+    assert [each.move.goal for each in voter.also] == ["personal"]
+    lead = now_for(facts_of("project_manager", State.PREPARING, own_open=OWN[:1]))
+    assert lead.headline.startswith("All five are GO")
+    assert lead.also[0].text == "One line of your own to tick: “Phone fully charged”."
+    reads_well(lead)
+    assert now_for(facts_of("backend", State.SWITCHED, own_open=OWN)).also == ()
+
+
+def test_who_has_not_said_that_they_are_here_is_asked_before_traffic_moves(facts_of: FactsOf) -> None:
+    found = now_for(facts_of("devops", State.ARMED, is_expected=True))
+    assert [each.move.goal for each in found.also] == ["arrive"]
+    assert found.also[0].move.is_posted
+    assert now_for(facts_of("devops", State.SWITCHED, is_expected=True)).also == ()

@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, func, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
@@ -13,8 +14,9 @@ from app.db.tables import Deployment, Person, PhaseRun, RosterSeat
 from app.domain.errors import Rejected
 from app.domain.phases import Change, State
 from app.domain.plan import Plan
+from app.phases.commands import change_phase
 from app.phases.commands_skip import agree, ask, lapse, withdraw
-from app.phases.forms import PhaseForm
+from app.phases.forms import AgreeForm, MoveForm, PhaseForm
 from app.phases.queries_day import day_view
 from app.phases.tasks import keep_phases
 from app.web.access import Forbidden, Scope
@@ -30,7 +32,23 @@ async def asks(database: Database, scope: Scope, phase: str = "github", reason: 
 
 
 async def run(database: Database, command: Any, scope: Scope, phase: str = "github") -> None:
-    await database.run(lambda session: command(session, scope, phase))
+    """Agree or withdraw from a page that shows what is there now."""
+    row = await run_of(database, scope.deployment, phase)
+    form = (AgreeForm(version=row.version, asked_at=row.skip_asked_at),) if command is agree else ()
+    await database.run(lambda session: command(session, scope, phase, *form))
+
+
+async def sits_too(database: Database, deployment: Deployment, login: str, position: str) -> None:
+    async def write(session: AsyncSession) -> None:
+        person = (await session.execute(select(Person).where(Person.login == login))).scalar_one()
+        session.add(RosterSeat(deployment_id=deployment.id, position=position, seat=9, person_id=person.id))
+
+    await database.run(write)
+
+
+def known_as(scope: Scope, position: str) -> Scope:
+    """The seat on `position` comes first: the one that this person is called by."""
+    return replace(scope, seats=tuple(sorted(scope.seats, key=lambda seat: seat.position != position)))
 
 
 async def is_old(database: Database, deployment: Deployment, minutes: int) -> None:
@@ -73,10 +91,47 @@ async def test_nobody_agrees_with_themselves_nor_with_their_own_position(
     with pytest.raises(Rejected, match="You asked to skip it yourself"):
         await run(database, agree, lead)
 
-    colleague = replace(lead, viewer=replace(lead.viewer, person_id=0))
+    await sits_too(database, deployment, "support", "devops_lead")
     with pytest.raises(Rejected, match="has your position"):
-        await run(database, agree, colleague)
+        await run(database, agree, await scope_of(deployment, "support"))
     assert len([e for e in await log_of(database, deployment) if e.kind == "phases.skip.asked"]) == 1
+
+
+async def test_a_second_seat_without_the_right_makes_no_second_position(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    """Both may skip by the DevOps lead's position alone; that one of them sits in the support too changes nothing."""
+    await sits_too(database, deployment, "devops_lead", "executive")
+    await asks(database, known_as(await scope_of(deployment, "devops_lead"), "executive"))
+    assert (await run_of(database, deployment, "github")).skip_asked_position == "devops_lead"
+    await sits_too(database, deployment, "support", "devops_lead")
+    with pytest.raises(Rejected, match="has your position"):
+        await run(database, agree, await scope_of(deployment, "support"))
+    await run(database, agree, await scope_of(deployment, "project_manager"))
+
+
+async def test_a_wish_goes_with_the_seat_that_gave_the_right(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    await sits_too(database, deployment, "devops_lead", "executive")
+    lead = known_as(await scope_of(deployment, "devops_lead"), "executive")
+    await asks(database, lead)
+    gone = (RosterSeat.person_id == lead.viewer.person_id) & (RosterSeat.position == "devops_lead")
+    await database.run(lambda s: s.execute(delete(RosterSeat).where(gone)))
+    with pytest.raises(Rejected, match="not on the roster any more"):
+        await run(database, agree, await scope_of(deployment, "project_manager"))
+
+
+async def test_an_agreement_that_waited_for_who_took_its_seat_away_counts_for_nothing(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    await asks(database, await scope_of(deployment, "devops_lead"))
+    manager = await scope_of(deployment, "project_manager")
+    mine = RosterSeat.person_id == manager.viewer.person_id
+    await database.run(lambda s: s.execute(delete(RosterSeat).where(mine)))
+    with pytest.raises(Forbidden, match="given to somebody else"):
+        await run(database, agree, manager)
+    assert (await run_of(database, deployment, "github")).state == State.PLANNED
 
 
 async def test_who_leads_neither_the_phase_nor_the_day_has_no_say(
@@ -89,6 +144,53 @@ async def test_who_leads_neither_the_phase_nor_the_day_has_no_say(
     for command in (agree, withdraw):
         with pytest.raises(Forbidden):
             await run(database, command, backend)
+
+
+async def test_agreeing_from_a_stale_page_skips_nothing(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    lead, manager = await scope_of(deployment, "devops_lead"), await scope_of(deployment, "project_manager")
+    await asks(database, lead)
+    shown = await run_of(database, deployment, "github")
+    form = AgreeForm(version=shown.version, asked_at=shown.skip_asked_at)
+
+    async def agrees(sent: AgreeForm) -> None:
+        await database.run(lambda session: agree(session, manager, "github", sent))
+
+    with pytest.raises(Rejected, match="changed this phase since this page was drawn") as refused:
+        await agrees(AgreeForm(version=shown.version + 1, asked_at=shown.skip_asked_at))
+    assert refused.value.code == "stale"
+    with pytest.raises(Rejected, match="showed another wish"):
+        await agrees(AgreeForm(version=shown.version))
+
+    # Another wish, with another reason, is not the one that was read.
+    await run(database, withdraw, lead)
+    await asks(database, lead, reason="GitHub is down")
+    with pytest.raises(Rejected, match="DevOps lead asks now, “GitHub is down”") as refused:
+        await agrees(form)
+    assert (refused.value.code, refused.value.conflict) == ("stale", True)
+
+    # The phase was moved meanwhile: the wish stands, but what it was given for is another time.
+    later = (await run_of(database, deployment, "github")).planned_at
+    assert later is not None
+    wish = await run_of(database, deployment, "github")
+    move = MoveForm(version=wish.version, reason="later", planned_at=later + timedelta(days=30))
+    await database.run(lambda session: change_phase(session, lead, "github", Change.RESCHEDULE, move))
+    with pytest.raises(Rejected, match="DevOps lead changed this phase since"):
+        await agrees(AgreeForm(version=wish.version, asked_at=wish.skip_asked_at))
+    assert (await run_of(database, deployment, "github")).state == State.PLANNED
+    await run(database, agree, manager)
+    assert (await run_of(database, deployment, "github")).state == State.SKIPPED
+
+
+async def test_agreeing_sent_twice_is_one(database: Database, deployment: Deployment, scope_of: ScopeOf) -> None:
+    manager = await scope_of(deployment, "project_manager")
+    await asks(database, await scope_of(deployment, "devops_lead"))
+    row = await run_of(database, deployment, "github")
+    form = AgreeForm(version=row.version, asked_at=row.skip_asked_at, key="press-1")
+    for _ in range(3):
+        await database.run(lambda session: agree(session, manager, "github", form))
+    assert len([e for e in await log_of(database, deployment) if e.kind == "phases.skipped"]) == 1
 
 
 @pytest.mark.parametrize("gone", ["disabled", "unseated"])

@@ -48,6 +48,15 @@ HOSTILE = {
     "directives": "%A b\n" * (N // 5),
     "control characters": "a: \x00\x01\x02",
     "lone surrogate": "a: \ud800",
+    "escaped NUL": MINIMAL.replace("title: Shop", 'title: "Shop\\0"'),
+    "escaped half of a character": MINIMAL.replace("title: Shop", 'title: "Shop\\uD800"'),
+    "turned question": MINIMAL.replace("text: Ready?", 'text: "Ready\\u202E?"'),
+    "turned question as it is": MINIMAL.replace("text: Ready?", 'text: "Ready\u202e?"'),
+    "a clock that ends the calendar": MINIMAL.replace("minute: 5", "minute: 999999999999999999"),
+    "a breach longer than time": MINIMAL.replace("sustained_s: 60", "sustained_s: 1e300"),
+    "read without pause": MINIMAL.replace("critical: 500", "critical: 500, every_s: 1e-9"),
+    "a day that nothing comes after": MINIMAL.replace("day: 2026-02-27", "day: 9999-12-31"),
+    "a strip of years": MINIMAL.replace("at_s: 0,", "at_s: 99999999999999,"),
     "broken entries": MINIMAL.replace("phases:\n", "phases:\n" + "  - {key: x, kind: y}\n" * 1_500),
     "unknown owners": MINIMAL.replace(
         "positions:\n",
@@ -115,6 +124,8 @@ def test_refused_within_bounds(name: str, costs: dict[str, Cost]) -> None:
         ("tags", (2, 5), "is a tag"),
         ("control characters", (1, 4), "U+0000"),
         ("lone surrogate", (1, 4), "U+D800"),
+        ("escaped NUL", (2, 8), "U+0000"),
+        ("escaped half of a character", (2, 8), "U+D800"),
     ],
 )
 def test_the_refusal_names_the_place(name: str, place: tuple[int, int], words: str, costs: dict[str, Cost]) -> None:

@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +18,7 @@ import pytest
 from app.ports.script import Ended, Piece
 from app.ports.traffic import ProviderError
 from app.providers.script.folder import ScriptFolder
+from app.providers.script.keeper import CHUNK, PIPE_MOST, Output
 from app.providers.script.reading import LINE_MOST, WHOLE, Reader
 from app.providers.script.running import Surroundings
 
@@ -109,7 +113,7 @@ async def test_only_files_of_the_folder_are_run(tmp_path: Path, command: tuple[s
     put(folder, "echo", "plain.sh", 0o644)
     put(folder, "echo", "open.sh", 0o757)
     scripts = ScriptFolder(Surroundings(folder))
-    assert why in scripts.why_not(command)
+    assert why in await scripts.why_not(command)
     with pytest.raises(ProviderError, match=why):
         await told_by(scripts, *command)
 
@@ -150,9 +154,69 @@ async def test_it_runs_as_the_user_the_site_names(tmp_path: Path) -> None:
         folder.rmdir()
 
 
-def test_a_user_that_is_not_there_is_said(tmp_path: Path) -> None:
+async def test_a_user_that_is_not_there_is_said(tmp_path: Path) -> None:
     put(tmp_path, "echo")
-    assert "there is no user no-such" in ScriptFolder(Surroundings(tmp_path), "no-such").why_not(("bash", "script.sh"))
+    scripts = ScriptFolder(Surroundings(tmp_path), "no-such")
+    assert "there is no user no-such" in await scripts.why_not(("bash", "script.sh"))
+
+
+@pytest.mark.parametrize("open_one", [".", "phase2"])
+async def test_a_folder_that_anybody_may_write_to_holds_no_scripts(tmp_path: Path, open_one: str) -> None:
+    """Whoever may write to a folder may put another file in place of the one that was looked at."""
+    folder = tmp_path / "scripts"
+    (folder / "phase2").mkdir(parents=True)
+    put(folder / "phase2", "touch pwned")
+    scripts = ScriptFolder(Surroundings(folder))
+    assert await scripts.why_not(("bash", "phase2/script.sh")) == ""
+    (folder / open_one).chmod(0o777)
+    assert "anybody may change" in await scripts.why_not(("bash", "phase2/script.sh"))
+    with pytest.raises(ProviderError, match="anybody may change"):
+        await told_by(scripts, "bash", "phase2/script.sh")
+    assert not (folder / "pwned").exists()
+
+
+class Hanging(ScriptFolder):
+    """A folder on a share that does not answer, for a while."""
+
+    seconds = 3.0
+
+    def _why_not(self, command: Sequence[str]) -> str:
+        time.sleep(self.seconds)
+        return super()._why_not(command)
+
+
+async def test_a_folder_that_hangs_holds_nothing_else_up(tmp_path: Path) -> None:
+    put(tmp_path, "echo x")
+    scripts = Hanging(Surroundings(tmp_path), within=1.0)
+    longest, stop = 0.0, asyncio.Event()
+
+    async def rollback() -> None:
+        nonlocal longest
+        while not stop.is_set():
+            began = time.monotonic()
+            await asyncio.sleep(0.01)
+            longest = max(longest, time.monotonic() - began)
+
+    meanwhile = asyncio.create_task(rollback())
+    assert "does not answer" in await scripts.why_not(("bash", "script.sh"))
+    with pytest.raises(ProviderError, match="does not answer"):
+        await told_by(scripts, "bash", "script.sh")
+    stop.set()
+    await meanwhile
+    assert longest < 1.0
+
+
+async def test_questions_that_hang_do_not_pile_up(tmp_path: Path) -> None:
+    put(tmp_path, "echo x")
+    scripts = Hanging(Surroundings(tmp_path), within=1.0)
+    before = threading.active_count()
+    asked = [asyncio.create_task(scripts.why_not(("bash", "script.sh"))) for _ in range(100)]
+    await asyncio.sleep(0.1)
+    assert threading.active_count() - before <= 8
+    assert all("does not answer" in why for why in await asyncio.gather(*asked))
+    await asyncio.sleep(2.5)
+    scripts.seconds = 0.0
+    assert await scripts.why_not(("bash", "script.sh")) == "", "once it answers again, scripts run again"
 
 
 # ── what ends it ────────────────────────────────────────────────────────────
@@ -274,6 +338,34 @@ async def test_a_flood_of_lines_is_cut_in_the_middle_and_says_so(tmp_path: Path)
     assert WHOLE < len(told.text) < WHOLE + 3_000_000
     assert (psutil.Process().memory_info().rss - mine) / 2**20 < 30
     assert 0 < peak / 2**20 < 50
+
+
+async def test_much_that_is_seen_at_once_in_any_script_of_the_world(tmp_path: Path) -> None:
+    """A piece of 64 Ki letters that take many bytes, with all its signals, is one line of the keeper."""
+    signals = tuple(f"signal {number} ends" for number in range(200))
+    (tmp_path / "lines").write_text("".join(f"{'🚀' * 300} {signal}\n" for signal in signals))
+    put(tmp_path, "cat lines")
+    told = await told_by(ScriptFolder(Surroundings(tmp_path)), "bash", "script.sh", signals=signals, fatal_from=999)
+    assert told.ended == Ended("ended", 0)
+    assert len(told.seen) == len(signals)
+    assert told.text == (tmp_path / "lines").read_text()
+
+
+def test_the_rest_of_a_pipe_has_an_end_though_somebody_writes_for_ever() -> None:
+    """A process that could not be ended (it runs as somebody else) may print on."""
+    output = Output(1024)
+    writer = subprocess.Popen(["yes"], stdout=output.write_end)
+    os.close(output.write_end)
+    began = time.monotonic()
+    try:
+        assert len(output.rest()) <= PIPE_MOST + CHUNK
+        while not output.kept:
+            output.take_rest()
+    finally:
+        writer.kill()
+        writer.wait()
+    assert time.monotonic() - began < 5
+    assert len(output.kept) == 1024
 
 
 def read(data: bytes, *, size: int = 7, hidden: dict[str, str] | None = None, signals: list[str] | None = None) -> str:

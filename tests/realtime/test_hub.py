@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from app.db.engine import Database
 from app.eventlog.log import touch
-from app.realtime.hub import QUEUE_LIMIT, Hub, Subscription
+from app.realtime.hub import MOST_STREAMS, QUEUE_LIMIT, Hub, Subscription
 
 
 @pytest.fixture
@@ -66,3 +66,16 @@ async def test_a_slow_stream_is_dropped_not_waited_for() -> None:
     assert kinds[-1] == "dropped"
     hub.unsubscribe(slow)
     assert hub.stream_count == 0
+
+
+async def test_of_too_many_streams_of_one_person_the_oldest_goes() -> None:
+    hub = Hub("postgresql+psycopg://nobody@/nothing")
+    other = hub.subscribe(1, person_id=8)
+    mine = [hub.subscribe(number % 3, person_id=7) for number in range(MOST_STREAMS + 2)]
+    assert [stream.is_dropped for stream in mine] == [True, True, *[False] * MOST_STREAMS]
+    assert mine[0].queue.get_nowait()["kind"] == "dropped"
+    assert not other.is_dropped
+    for stream in (other, *mine):
+        hub.unsubscribe(stream)
+    assert hub.stream_count == 0
+    assert hub._of_person == {}, "who has gone leaves nothing behind"

@@ -2,13 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.config import Settings
 from app.db.engine import Database
-from app.db.tables import Deployment, ScriptOutput, ScriptRun, StepRun
+from app.db.tables import Deployment, RosterSeat, ScriptOutput, ScriptRun, StepRun
+from app.deployments.commands import database_now
 from app.domain.errors import Rejected
 from app.domain.phases import Change as PhaseChange
 from app.domain.plan import Plan
@@ -24,6 +30,8 @@ from app.steps.commands import change_step
 from app.steps.forms import StepForm
 from app.steps.queries_panels import steps_view
 from app.web.access import Forbidden, NotFound, Scope
+from app.wiring import Site
+from app.worker import Worker
 from tests.conftest import Seeder, make_scope_of
 from tests.phases.ready import log_of, press, running
 
@@ -386,3 +394,100 @@ async def test_a_worker_that_ends_in_good_order_ends_its_script_and_says_so(day:
 
 def test_states_in_words() -> None:
     assert set(queries._MARKS) == set(State)
+
+
+# ── what a rollback must not wait for ───────────────────────────────────────
+
+
+async def test_a_worker_runs_so_many_at_once_and_leaves_the_others(day: Day) -> None:
+    day.script("echo begun; sleep 60")
+    busy = day.worker("busy")
+    busy.at_once = 1
+    first = await day.ask()
+    busy.begin(first)
+    await day.printed("begun")
+    second = await second_run(day)
+    await busy.begin(second)
+    assert (await day.run(second)).state == "waiting", "whoever is free takes it"
+    day.worker("free").begin(second)
+    await day.until(lambda: is_in(day, second, "running"))
+    assert (await day.run(second)).worker == "free"
+    for worker in day.workers:
+        await worker.stop()
+
+
+async def second_run(day: Day) -> int:
+    """Another step's run of the same script, as if the plan had it."""
+
+    async def write(session: AsyncSession) -> int:
+        found = await session.scalar(select(ScriptRun))
+        assert found is not None
+        kept = {
+            c.key: getattr(found, c.key) for c in ScriptRun.__table__.columns if c.key not in ("id", "deployment_id")
+        }
+        kept |= {"state": "waiting", "worker": "", "lease_until": None, "begun": 0, "started_at": None, "seen": {}}
+        kept |= {"requested_at": await database_now(session) - timedelta(seconds=1)}
+        other = await session.scalar(
+            insert(Deployment).from_select(*copied(Deployment, day.deployment.id)).returning(Deployment.id)
+        )
+        row = ScriptRun(deployment_id=other, **kept)
+        session.add(row)
+        await session.flush()
+        return row.id
+
+    return await day.database.run(write)
+
+
+def copied(table: Any, number: int) -> tuple[list[str], Any]:
+    columns = [column for column in table.__table__.columns if column.key != "id"]
+    return [column.key for column in columns], select(*columns).where(table.id == number)
+
+
+async def is_in(day: Day, number: int, state: str) -> bool:
+    return (await day.run(number)).state == state
+
+
+async def test_a_run_of_the_attempt_before_that_is_not_over_is_named(day: Day) -> None:
+    day.script("sleep 60")
+    number = await day.ask()
+
+    async def step_begins_anew(session: AsyncSession) -> None:
+        await session.execute(delete(StepRun).where(StepRun.step == "configure_github"))
+
+    await day.database.run(step_begins_anew)
+    with pytest.raises(Rejected, match="is not over"):
+        await day.ask(version=0, key="another press")
+    assert (await day.run(number)).state == "waiting"
+
+
+async def test_a_claim_whose_answer_was_lost_is_taken_up_again(day: Day) -> None:
+    """PostgreSQL went away between the commit and its answer: the transaction is run again as a whole."""
+    day.script(SUCCESS)
+    number = await day.ask()
+    for _ in range(2):
+        run = await day.database.run(lambda s: commands.claim(s, number, "worker-1"))
+        assert run is not None
+        assert (run.begun, run.worker) == (1, "worker-1")
+    assert await day.database.run(lambda s: commands.claim(s, number, "worker-2")) is None
+
+
+async def test_a_press_that_waited_for_who_took_its_seat_away_runs_nothing(day: Day) -> None:
+    mine = RosterSeat.person_id == day.lead.viewer.person_id
+    await day.database.run(lambda s: s.execute(delete(RosterSeat).where(mine)))
+    with pytest.raises(Forbidden, match="given to somebody else"):
+        await day.ask()
+    assert await day.database.read(lambda s: s.scalar(select(func.count()).select_from(ScriptRun))) == 0
+
+
+def test_scripts_never_take_a_connection_that_a_rollback_needs(settings: Settings, site: Site, tmp_path: Path) -> None:
+    settings.site_file.write_text(site.model_dump_json(warnings=False))
+    worker = Worker.make(replace(settings, data_dir=tmp_path))
+    assert worker.runs.database.engine is not worker.database.engine
+    assert worker.drives.database is worker.database
+
+
+async def test_nothing_is_run_once_the_deployment_is_aborted(day: Day) -> None:
+    """Phases that people lead stay as they were; what acts on the outside does not go on."""
+    await day.database.run(lambda s: s.execute(update(Deployment).values(state="aborted")))
+    with pytest.raises(Rejected, match="was aborted"):
+        await day.ask()

@@ -227,7 +227,7 @@ class AwayStore:
         return call
 
 
-READS = frozenset({"load", "newest_epoch", "readings", "team"})
+READS = frozenset({"load", "newest_epoch", "readings", "team", "customer_reports"})
 
 
 @dataclass

@@ -1,5 +1,8 @@
 """The Switch page in each state and for each position, and its two forms as browsers and others send them."""
 
+import asyncio
+import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -7,12 +10,15 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.engine import Database
 from app.db.tables import Deployment, Operation, Person, RollbackGrant, TargetState, WebSession
-from app.deployments.commands import database_now
+from app.deployments.commands import database_now, lock
 from app.domain.operations import Answer, Outcome, State
 from app.domain.plan import Plan
+from app.main import open_database
 from app.ports.operations import Progress
 from app.traffic.store import PostgresStore
 from tests.conftest import ScopeOf, Web
@@ -537,3 +543,16 @@ async def test_the_cause_is_data(web: Web, switching: Operation) -> None:
     assert "<b onclick" not in page
     deployment = await web.database.read(lambda session: session.get_one(Deployment, web.deployment.id))
     assert deployment.state == "rolling_back"
+
+
+async def test_a_web_process_that_stands_still_in_a_press_keeps_a_rollback_waiting_for_seconds_only(web: Web) -> None:
+    """Such as one whose machine froze: PostgreSQL ends what it holds."""
+    frozen = open_database(web.app.state.settings)
+    async with frozen.session() as session, asyncio.timeout(20):
+        await lock(session, web.deployment.id)
+        began = time.monotonic()
+        await Database(web.database.engine).run(lambda other: lock(other, web.deployment.id))
+        assert time.monotonic() - began < 8
+        with contextlib.suppress(DBAPIError):
+            await session.rollback()
+    await frozen.aclose()

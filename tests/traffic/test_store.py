@@ -8,12 +8,14 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
-from app.db.tables import Deployment, Effect, Event, Operation, RosterSeat, TopicVersion, WebSession
+from app.db.tables import CustomerReport, Deployment, Effect, Event, Operation, RosterSeat, TopicVersion, WebSession
 from app.deployments.commands import database_now
 from app.domain.operations import Answer, Outcome, State
 from app.domain.plan import Plan
 from app.domain.sides import Weights
 from app.eventlog.log import SYSTEM, Entry, append
+from app.incidents.commands_reports import take_in
+from app.incidents.forms import ReportForm
 from app.ports.operations import Progress, Superseded
 from app.traffic.commands import lock_target
 from app.traffic.store import PostgresStore, team_of
@@ -267,6 +269,24 @@ async def test_customers_are_counted_from_the_press(database: Database, plan: Pl
         await store.record(switch.id, Progress(customers=count))
     (row,) = await operations_of(database)
     assert (row.customers_requests, row.customers_failed) == (1204, 1)
+
+
+async def test_customers_reports_are_counted_from_the_press(
+    database: Database, plan: Plan, switch: Operation, armed: Deployment, scope_of: ScopeOf
+) -> None:
+    store, support = store_of(database, plan), await scope_of(armed, "support")
+    assert await store.customer_reports(switch.id) == (0, 0)
+    for said, customers in (("Slow since noon", 4), ("Payment fails", 2), ("Payment fails here too", 3)):
+        form = ReportForm(text=said, customers=customers, severity="critical")
+        await database.run(lambda session, form=form: take_in(session, support, form))  # type: ignore[misc]
+
+    async def earlier(session: AsyncSession) -> None:
+        first = CustomerReport.text == "Slow since noon"
+        before = switch.clicked_at - timedelta(seconds=1)
+        await session.execute(update(CustomerReport).where(first).values(taken_at=before))
+
+    await database.run(earlier)
+    assert await store.customer_reports(switch.id) == (2, 5)
 
 
 async def test_the_team_is_there_if_its_browsers_were(

@@ -2,13 +2,16 @@
 
 import asyncio
 import re
+from datetime import timedelta
 
 import httpx
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
-from app.db.tables import Deployment, Operation, Reading
+from app.db.tables import Alert, Deployment, Operation, Person, Reading, RosterSeat
+from app.deployments.commands import database_now
 from app.domain.errors import Rejected
 from app.domain.plan import Plan
 from app.triggers.commands import hold, raise_alert, release
@@ -85,6 +88,61 @@ async def test_neither_the_same_person_nor_the_same_position_confirms(
     assert (await row(database, "error_rate")).held_until is None
     await age_hold(database, 121)
     assert not await ask(database, await scope_of(on_green, "devops_2")), "an old wish has lapsed: this is a first one"
+
+
+async def test_a_second_seat_without_the_right_makes_no_second_position(
+    database: Database, on_green: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    """Both may hold by the position DevOps alone; that one of them sits with the executives too changes nothing."""
+    await breaching(database, on_green, plan)
+    await ask(database, await scope_of(on_green, "devops_1"))
+    await sits_too(database, on_green, "devops_2", "executive")
+    with pytest.raises(Rejected, match="has your position"):
+        await ask(database, await scope_of(on_green, "devops_2"))
+    assert (await row(database, "error_rate")).held_until is None
+
+
+async def test_a_wish_of_somebody_who_lost_the_seat_is_no_first_one(
+    database: Database, on_green: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    await breaching(database, on_green, plan)
+    lead = await scope_of(on_green, "devops_lead")
+    await ask(database, lead)
+    mine = RosterSeat.person_id == lead.viewer.person_id
+    await database.run(lambda session: session.execute(delete(RosterSeat).where(mine)))
+    assert not await ask(database, await scope_of(on_green, "project_manager")), "this is the first one"
+    assert await ask(database, await scope_of(on_green, "devops_1"))
+
+
+async def sits_too(database: Database, deployment: Deployment, login: str, position: str) -> None:
+    async def write(session: AsyncSession) -> None:
+        person = (await session.execute(select(Person).where(Person.login == login))).scalar_one()
+        seat = RosterSeat(deployment_id=deployment.id, position=position, seat=9, person_id=person.id)
+        session.add(seat)
+
+    await database.run(write)
+
+
+async def test_a_storm_of_one_kind_hides_no_report_of_another(
+    database: Database, on_green: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    """Hundreds of critical alerts are what an incident brings; the officer's word must count among them."""
+
+    async def storm(session: AsyncSession) -> None:
+        since = await database_now(session) - timedelta(seconds=60)
+        row = {"deployment_id": on_green.id, "source": "prometheus", "name": "Disk", "state": "firing", "text": ""}
+        row |= {"severity": "critical", "category": "capacity", "trigger": "", "raised_by": "", "key": ""}
+        await session.execute(
+            insert(Alert), [row | {"received_at": since + timedelta(milliseconds=number)} for number in range(600)]
+        )
+
+    await database.run(storm)
+    await judge(database, on_green, plan)
+    assert await rollbacks(database) == []
+    officer = await scope_of(on_green, "security_officer")
+    await database.run(lambda session: raise_alert(session, officer, "security_alert", "Keys are out", "key-1"))
+    await judge(database, on_green, plan)
+    assert len(await rollbacks(database)) == 1
 
 
 async def test_one_person_ends_a_hold(database: Database, on_green: Deployment, plan: Plan, scope_of: ScopeOf) -> None:

@@ -11,7 +11,7 @@ import pytest
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from app.config import ROOT
-from app.web.compression import SMALLEST, CompressionMiddleware
+from app.web.compression import LARGEST, SMALLEST, CompressionMiddleware
 from app.web.lean import lean_css, lean_script
 from app.web.static_files import StaticFiles
 
@@ -48,13 +48,14 @@ async def test_a_page_goes_the_smallest_way_the_browser_reads(accept: str, way: 
     [
         (PlainTextResponse(LONG), "identity"),
         (PlainTextResponse("x" * (SMALLEST - 1)), "br"),
+        (PlainTextResponse("x" * (LARGEST + 1)), "br"),
         (Response(LONG.encode(), media_type="font/woff2"), "br"),
         (PlainTextResponse(LONG, headers={"content-encoding": "br"}), "br"),
         (StreamingResponse(iter([LONG, LONG]), media_type="text/event-stream"), "br"),
         (StreamingResponse(iter([LONG, LONG]), media_type="text/plain"), "br"),
         (Response(status_code=204), "br"),
     ],
-    ids=["not read", "small", "font", "packed already", "stream", "in parts", "empty"],
+    ids=["not read", "small", "large", "font", "packed already", "stream", "in parts", "empty"],
 )
 async def test_what_is_left_as_it_is(answer: Response, accept: str) -> None:
     plain = b"" if answer.status_code == 204 else getattr(answer, "body", (LONG * 2).encode())

@@ -42,6 +42,8 @@ class CanaryRun(Base):
     """Probes at rest since the share arrived."""
     approved_by: Mapped[str] = mapped_column(String(160), default="")
     approved_at: Mapped[Moment | None]
+    approved_person: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("person.id"))
+    """Whose word it is: it counts while they have the seat."""
     approved_text: Mapped[Words] = mapped_column(default="")
     reported_by: Mapped[str] = mapped_column(String(160), default="")
     reported_at: Mapped[Moment | None]

@@ -103,6 +103,8 @@ class ChecklistState(Base):
     who: Mapped[str] = mapped_column(String(120), default="")
     at: Mapped[Moment]
     version: Mapped[int] = mapped_column(Integer, default=1)
+    without: Mapped[list[str]] = mapped_column(default=list, server_default=text("'[]'::jsonb"))
+    """Of an item that a machine checks: the seats that were missing when somebody decided to go on without them."""
 
 
 class Signoff(Base):

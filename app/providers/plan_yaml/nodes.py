@@ -37,6 +37,10 @@ BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
 INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 NUMBER = re.compile(r"[-+]?(\.[0-9]{1,18}|[0-9]{1,18}(\.[0-9]{0,18})?)([eE][-+]?[0-9]{1,3})?")
 
+UNPLAIN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What an escape in quotes can bring in, and no page draws as it is: control characters, turned directions (a question
+or a command would show another than it is), halves of characters. PostgreSQL keeps no NUL."""
+
 ScalarValue = str | int | float | bool | None
 
 
@@ -208,6 +212,10 @@ class _Reader:
         if not isinstance(event, ScalarEvent):
             raise GivenUp(Problem(line, column, path_text(path), "A value is missing here.", "Write it."))
         text: str = event.value
+        if (unplain := UNPLAIN.search(text)) is not None:
+            message = f"The character U+{ord(unplain[0]):04X} may not stand in a plan."
+            self._refuse(event, path, message, "Remove it: it would not show as what it is.")
+            return Broken(line, column, path)
         value = _plain_value(text) if event.style in (None, "") else text
         if isinstance(value, float) and not math.isfinite(value):
             self._refuse(event, path, f"{text} is too large a number.", "Write a smaller one.")

@@ -15,26 +15,42 @@ from typing import Any
 from app.domain.scripts import INTERPRETERS, script_in
 from app.ports.script import Ended, Piece, Seen
 from app.ports.traffic import ProviderError
+from app.providers.apart import Apart
 from app.providers.script.running import BARE, KEEPER, Surroundings
 
 GRACE = 3.0
 """Seconds between TERM and KILL: nothing of a script is left 5 s after it was stopped."""
 LEAVING = 10.0
-LONGEST_ANSWER = 1024 * 1024
+LONGEST_ANSWER = 4 * 1024 * 1024
 """Bytes of one line of the keeper; it keeps its pieces far below."""
+ANSWERS_WITHIN = 10.0
+"""Seconds that a look into the folder may take. It may be a share, and a share may hang."""
 FOUND = tuple(Path(folder) for folder in BARE["PATH"].split(":"))
 
 
 class ScriptFolder:
     """`around` says where, and what scripts see; of that the variables in `shown` may stand in the output. `user` is
-    who they run as, empty for the worker's own."""
+    who they run as, empty for the worker's own. A look into the folder is given up after `within` seconds."""
 
-    def __init__(self, around: Surroundings, user: str = "", shown: Sequence[str] = ()) -> None:
+    def __init__(
+        self, around: Surroundings, user: str = "", shown: Sequence[str] = (), within: float = ANSWERS_WITHIN
+    ) -> None:
+        self._within = within
         self._around = around
         self._user = user
         self._shown = frozenset(shown)
+        self._apart = Apart()
 
-    def why_not(self, command: Sequence[str]) -> str:
+    async def why_not(self, command: Sequence[str]) -> str:
+        try:
+            return await self._apart.ask(lambda: self._why_not(command), within=self._within)
+        except TimeoutError:
+            return self._silent()
+
+    def _silent(self) -> str:
+        return f"the folder of scripts {self._around.folder} does not answer."
+
+    def _why_not(self, command: Sequence[str]) -> str:
         at = script_in(command)
         if at is None:
             return "its command names no script: give a file, or an interpreter and a file."
@@ -49,8 +65,9 @@ class ScriptFolder:
         if not path.is_file():
             return f"{command[at]} is not in the folder of scripts {folder}."
         mode = path.stat().st_mode
-        if mode & stat.S_IWOTH:
-            return f"anybody may change {path}: chmod o-w."
+        for place in (path, *self._folders_of(path)):
+            if place.stat().st_mode & stat.S_IWOTH:
+                return f"anybody may change {place}: chmod o-w."
         if not at and not mode & stat.S_IXUSR:
             return f"{path} may not be executed: chmod +x."
         return self._why_not_as_user()
@@ -72,6 +89,11 @@ class ScriptFolder:
         path = (root / named).resolve()
         return path if path.is_relative_to(root) and path != root else None
 
+    def _folders_of(self, path: Path) -> list[Path]:
+        """From the file's folder up to the folder of scripts: who may write to one may put another file there."""
+        root = self._around.folder.resolve()
+        return [folder for folder in path.parents if folder.is_relative_to(root)]
+
     def _interpreter(self, name: str) -> Path | None:
         if name not in INTERPRETERS:
             return None
@@ -79,7 +101,7 @@ class ScriptFolder:
 
     def argv(self, command: Sequence[str]) -> list[str]:
         """Whole paths, so that what was checked is what runs. Raises ProviderError where `why_not` says why not."""
-        if why_not := self.why_not(command):
+        if why_not := self._why_not(command):
             raise ProviderError(why_not, permanent=True)
         at = script_in(command) or 0
         path = str(self._inside(command[at]))
@@ -90,17 +112,22 @@ class ScriptFolder:
     async def start(
         self, command: Sequence[str], *, within: float, signals: Sequence[str], fatal_from: int
     ) -> AsyncIterator["Watched"]:
-        argv = self.argv(command)
-        hidden = self._around.hidden()
+        try:
+            argv, hidden, user = await self._apart.ask(
+                lambda: (self.argv(command), self._around.hidden(), _ids(self._user)), within=self._within
+            )
+        except TimeoutError:
+            raise ProviderError(self._silent()) from None
         order: dict[str, Any] = {
             "live": True,
             "argv": argv,
+            "folder": str(self._around.folder),
             "within": within,
             "grace": GRACE,
             "hidden": [name for name in hidden if name not in self._shown],
             "signals": list(signals),
             "fatal_from": fatal_from,
-            "user": _ids(self._user),
+            "user": user,
         }
         try:
             keeper = await asyncio.create_subprocess_exec(
@@ -109,11 +136,10 @@ class ScriptFolder:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
                 env={**BARE, **hidden},
-                cwd=self._around.folder,
                 start_new_session=True,
                 limit=LONGEST_ANSWER,
             )
-        except OSError as problem:
+        except (OSError, ValueError) as problem:  # such as a secret that holds a NUL
             raise ProviderError(f"it cannot be run: {problem}", permanent=True) from problem
         watched = Watched(keeper)
         try:

@@ -9,7 +9,7 @@ JSON object.
 An order with `live` (`hidden`: names of variables whose values are never shown, `signals`, `fatal_from`) tells the
 output while it comes: both outputs as one, a JSON object a line (reading.py), the answer as the last. It is also ended
 when a signal says that it failed. `grace` is then the seconds between TERM and KILL, `user` a user id, a group id and
-more group ids that the command runs as.
+more group ids that the command runs as, `folder` where it runs: only the command goes there, because a share may hang.
 
 Standard library only, and started bare, because each run of a script pays for its start.
 """
@@ -32,6 +32,8 @@ GRACE = 0.5
 PATIENCE = 4.5
 """Seconds of KILL before a process is reported as a survivor (one that the kernel does not let go)."""
 CHUNK = 65536
+PIPE_MOST = 1024 * 1024
+"""More is in no pipe."""
 
 
 class Output:
@@ -53,8 +55,9 @@ class Output:
     def take_rest(self) -> None:
         """What is in the pipe already."""
         os.set_blocking(self.read_end, False)
+        most = self.total + PIPE_MOST  # somebody who could not be ended may print for ever
         with contextlib.suppress(BlockingIOError):
-            while self.is_open:
+            while self.is_open and self.total < most:
                 self.take()
 
     def rest(self) -> bytes:
@@ -62,7 +65,7 @@ class Output:
         os.set_blocking(self.read_end, False)
         found = bytearray()
         with contextlib.suppress(BlockingIOError):
-            while chunk := os.read(self.read_end, CHUNK):
+            while len(found) < PIPE_MOST and (chunk := os.read(self.read_end, CHUNK)):
                 found += chunk
         return bytes(found)
 
@@ -70,7 +73,9 @@ class Output:
         return {"text": self.kept.decode("utf-8", "replace"), "dropped": self.total - len(self.kept)}
 
 
-def start(argv: list[str], out: Output, err: Output, user: list[int] | None = None) -> tuple[int, str]:
+def start(
+    argv: list[str], out: Output, err: Output, user: list[int] | None = None, folder: str = ""
+) -> tuple[int, str]:
     """The command's process id, and why it could not be started."""
     failure_read, failure_write = os.pipe()
     libc = ctypes.CDLL(None)
@@ -78,6 +83,8 @@ def start(argv: list[str], out: Output, err: Output, user: list[int] | None = No
     if pid == 0:
         try:
             os.setsid()
+            if folder:
+                os.chdir(folder)
             if user is not None:
                 os.setgroups(user[2:])
                 os.setgid(user[1])
@@ -176,7 +183,7 @@ class Told:
         os.set_blocking(1, False)
 
     def say(self, words: object) -> None:
-        self.waiting += json.dumps(words).encode() + b"\n"
+        self.waiting += json.dumps(words, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
     def write(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -217,7 +224,7 @@ def live(order: dict[str, Any]) -> None:
     reader = importlib.import_module("reading").Reader(hidden, order["signals"], order["fatal_from"])
     until = time.monotonic() + order["within"]
     output, told = Output(0), Told()
-    pid, problem = start(order["argv"], output, output, order["user"])
+    pid, problem = start(order["argv"], output, output, order["user"], order["folder"])
     statuses: dict[int, int] = {}
     try:
         how = "not started" if problem else watch_live(pid, output, until, reader, told)

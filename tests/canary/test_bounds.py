@@ -1,0 +1,251 @@
+"""What a canary must never reach: another deployment's target, a word of somebody who left, an alert that is hidden."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.canary.commands import approve, go_on, start, take_back
+from app.canary.forms import CanaryForm, StartForm
+from app.canary.queries_page import canary_view
+from app.canary.tasks import Kept, Watched, keep_all
+from app.config import Settings
+from app.db.engine import Database
+from app.db.tables import Alert, CanaryReading, CanaryRun, Deployment, Person, RosterSeat
+from app.deployments.commands import arm, database_now
+from app.domain.errors import Rejected
+from app.domain.plan import Plan
+from app.eventlog.log import SYSTEM
+from app.metrics.commands import sweep
+from app.providers.clock import SystemClock
+from app.traffic.commands import request_shift
+from app.web.access import Forbidden, Scope
+from tests.canary.ready import PHASE, TARGET, WELL, begin, ended, form_of, looked, staging_runs, stood, the_run
+from tests.canary.test_canary import shifts
+from tests.conftest import ScopeOf, Seeder, make_scope_of
+from tests.traffic.armed import arm as arm_as_a_team
+
+
+@pytest.fixture
+async def at_ten(database: Database, deployment: Deployment, plan: Plan, scope_of: ScopeOf) -> Deployment:
+    """10 % have arrived."""
+    await staging_runs(database, deployment)
+    await begin(database, await scope_of(deployment, "devops_lead"))
+    await ended(database, deployment)
+    await looked(database, deployment, plan)
+    return deployment
+
+
+async def switches(database: Database, deployment: Deployment, target: str) -> None:
+    """As if this deployment's plan switched that target."""
+
+    async def write(session: AsyncSession) -> None:
+        await session.execute(update(Deployment).where(Deployment.id == deployment.id).values(target=target))
+
+    await database.run(write)
+
+
+async def complete(database: Database, deployment: Deployment) -> None:
+    async def write(session: AsyncSession) -> None:
+        row = await session.get_one(CanaryRun, (await the_run(database, deployment)).id, populate_existing=True)
+        row.state, row.finished_at = "done", await database_now(session)
+
+    await database.run(write)
+
+
+# ── another deployment's target ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_another_deployment_switches_is_never_shifted(
+    database: Database, deployment: Deployment, seed: Seeder, scope_of: ScopeOf
+) -> None:
+    await staging_runs(database, deployment)
+    other = await seed(database)
+    await switches(database, other, TARGET)
+    with pytest.raises(Rejected, match=f"production target of deployment {other.id}"):
+        await begin(database, await scope_of(deployment, "devops_lead"))
+    assert await shifts(database, deployment) == []
+
+
+async def test_a_share_does_not_grow_on_what_became_production_meanwhile(
+    database: Database, at_ten: Deployment, plan: Plan, seed: Seeder, scope_of: ScopeOf
+) -> None:
+    lead, backend = await scope_of(at_ten, "devops_lead"), await scope_of(at_ten, "backend_lead")
+    await switches(database, await seed(database), TARGET)
+    await stood(database, at_ten, plan, 300, 10)
+    await database.run(lambda s, f=await form_of(database, at_ten): approve(s, backend, PHASE, f))  # type: ignore[misc]
+    with pytest.raises(Rejected, match="is switched, never shifted"):
+        await database.run(lambda s, f=await form_of(database, at_ten): go_on(s, lead, PHASE, f))  # type: ignore[misc]
+    await database.run(lambda s, f=await form_of(database, at_ten): take_back(s, lead, PHASE, f))  # type: ignore[misc]
+    assert await shifts(database, at_ten) == [10, 0], "the way back is open all the same"
+
+
+async def test_nobody_arms_a_target_that_a_canary_moves(
+    database: Database, at_ten: Deployment, seed: Seeder, scope_of: ScopeOf
+) -> None:
+    other = await seed(database)
+    await arm_as_a_team(database, other, scope_of)
+    await switches(database, other, TARGET)
+    await database.run(lambda s: s.execute(update(Deployment).values(state="proceeded", armed_at=None)))
+    with pytest.raises(Rejected, match=f"canary of deployment {at_ten.id} has the target"):
+        await database.run(lambda s, o=await scope_of(other, "devops_lead"): arm(s, o))  # type: ignore[misc]
+
+
+async def test_a_complete_canary_has_let_go_of_its_target(
+    database: Database, at_ten: Deployment, seed: Seeder, scope_of: ScopeOf
+) -> None:
+    await complete(database, at_ten)
+    other = await seed(database)
+    await staging_runs(database, other)
+    await begin(database, await scope_of(other, "devops_lead"))
+    with pytest.raises(Rejected, match=f"canary of deployment {other.id} has staging"):
+        await database.run(lambda s, o=await scope_of(at_ten, "devops_lead"): take_back(s, o, PHASE, CanaryForm()))  # type: ignore[misc]
+    assert await shifts(database, other) == [10]
+    assert await shifts(database, at_ten) == [10]
+
+
+async def test_of_two_deployments_that_start_at_once_one_does_and_the_other_is_told(
+    committed_db: Database, seed: Seeder, settings: Settings
+) -> None:
+    scope_of = make_scope_of(committed_db, settings)
+    scopes = []
+    for _ in range(2):
+        made = await seed(committed_db)
+        await staging_runs(committed_db, made)
+        scopes.append(await scope_of(made, "devops_lead"))
+    both = asyncio.Barrier(2)
+
+    async def press(scope: Scope) -> None:
+        async def write(session: AsyncSession) -> None:
+            await both.wait()
+            await start(session, scope, PHASE, StartForm(), bound=(TARGET,))
+
+        await committed_db.run(write)
+
+    found = await asyncio.gather(*(press(scope) for scope in scopes), return_exceptions=True)
+    refused = [each for each in found if each is not None]
+    assert len(refused) == 1
+    assert isinstance(refused[0], Rejected)
+    assert "A canary of deployment" in str(refused[0])
+
+
+async def test_the_order_itself_refuses_another_deployments_production(
+    database: Database, deployment: Deployment, seed: Seeder
+) -> None:
+    await switches(database, await seed(database), "elsewhere")
+
+    async def write(session: AsyncSession) -> None:
+        row = await session.get_one(Deployment, deployment.id)
+        await request_shift(session, row, "elsewhere", 5, actor=SYSTEM, key="k")
+
+    with pytest.raises(Rejected, match="production target"):
+        await database.run(write)
+
+
+# ── words and alerts ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("gone", ["unseated", "disabled"])
+async def test_an_approval_counts_while_its_person_has_the_seat(
+    database: Database, at_ten: Deployment, plan: Plan, scope_of: ScopeOf, gone: str
+) -> None:
+    lead, backend = await scope_of(at_ten, "devops_lead"), await scope_of(at_ten, "backend_1")
+    await stood(database, at_ten, plan, 300, 10)
+    await database.run(lambda s, f=await form_of(database, at_ten): approve(s, backend, PHASE, f))  # type: ignore[misc]
+    await looked(database, at_ten, plan)
+
+    async def leave(session: AsyncSession) -> None:
+        who = backend.viewer.person_id
+        if gone == "disabled":
+            await session.execute(update(Person).where(Person.id == who).values(is_disabled=True))
+        else:
+            await session.execute(delete(RosterSeat).where(RosterSeat.person_id == who))
+
+    await database.run(leave)
+    with pytest.raises(Rejected, match="Backend team approves: not yet"):
+        await database.run(lambda s, f=await form_of(database, at_ten): go_on(s, lead, PHASE, f))  # type: ignore[misc]
+    other = await scope_of(at_ten, "backend_lead")
+    view = await database.read(lambda s: canary_view(s, other, PHASE))
+    assert "approve" in [press.key for press in view.presses], "somebody who is there can approve in their place"
+    await database.run(lambda s, f=await form_of(database, at_ten): approve(s, other, PHASE, f))  # type: ignore[misc]
+    await database.run(lambda s, f=await form_of(database, at_ten): go_on(s, lead, PHASE, f))  # type: ignore[misc]
+    assert await shifts(database, at_ten) == [10, 25]
+
+
+async def test_a_press_that_waited_for_who_took_its_seat_away_counts_for_nothing(
+    database: Database, at_ten: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    """The request came with the seat; by the time it had the deployment, the seat was somebody else's."""
+    await stood(database, at_ten, plan, 300, 10)
+    backend = await scope_of(at_ten, "backend_1")
+    mine = RosterSeat.person_id == backend.viewer.person_id
+    await database.run(lambda s: s.execute(delete(RosterSeat).where(mine)))
+    with pytest.raises(Forbidden, match="given to somebody else"):
+        await database.run(lambda s, f=await form_of(database, at_ten): approve(s, backend, PHASE, f))  # type: ignore[misc]
+    assert (await the_run(database, at_ten)).approved_at is None
+
+
+async def test_a_flood_of_alerts_hides_no_critical_one(database: Database, at_ten: Deployment, plan: Plan) -> None:
+    async def flood(session: AsyncSession) -> None:
+        now = await database_now(session)
+        rows = [_alert(at_ten, "warning", "capacity", now + timedelta(milliseconds=number)) for number in range(1, 300)]
+        await session.execute(
+            insert(Alert), [*rows, _alert(at_ten, "critical", "security", now + timedelta(seconds=1))]
+        )
+
+    await database.run(flood)
+    run = await looked(database, at_ten, plan)
+    assert run.state == "rolling_back"
+    assert "Security alerts triggered" in run.reason
+
+
+def _alert(deployment: Deployment, severity: str, category: str, at: Any) -> dict[str, Any]:
+    said = {"source": "prometheus", "name": f"{category} alert", "state": "firing", "text": "", "raised_by": ""}
+    kind = {"severity": severity, "category": category, "trigger": "", "key": "", "received_at": at}
+    return {"deployment_id": deployment.id, **said, **kind}
+
+
+# ── the duty ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_target_that_the_site_no_longer_binds_keeps_no_other_canary_waiting(
+    committed_db: Database, seed: Seeder, settings: Settings
+) -> None:
+    scope_of = make_scope_of(committed_db, settings)
+    for target in ("unbound", TARGET):
+        made = await seed(committed_db)
+        await staging_runs(committed_db, made)
+        await begin(committed_db, await scope_of(made, "devops_lead"))
+        await ended(committed_db, made)
+        moved = update(CanaryRun).where(CanaryRun.deployment_id == made.id).values(target=target)
+        await committed_db.run(lambda s, m=moved: s.execute(m))  # type: ignore[misc]
+    bound: list[str] = []
+
+    def bind(kept: Kept) -> Watched:
+        if kept.target == "unbound":
+            raise LookupError("site.yaml binds no target 'unbound'")
+        bound.append(kept.target)
+        raise asyncio.CancelledError  # it came so far; nothing is to be probed here
+
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(10):
+            await keep_all(committed_db, SystemClock(), bind)
+    assert bound == [TARGET]
+
+
+async def test_what_was_measured_does_not_grow_for_ever(database: Database, at_ten: Deployment, plan: Plan) -> None:
+    """A canary that nobody ends is measured each second."""
+    assert await database.run(_sweep_now) == 0
+    yesterday = func.clock_timestamp() - timedelta(hours=25)
+    await database.run(lambda s: s.execute(update(CanaryReading).values(at=yesterday)))
+    await looked(database, at_ten, plan)
+    assert await database.run(_sweep_now) > 0
+    left = await database.read(lambda s: s.scalars(select(CanaryReading.metric)))
+    assert sorted(left) == sorted([*WELL, "green_health"]), "what is young stays"
+
+
+async def _sweep_now(session: AsyncSession) -> int:
+    return await sweep(session, await database_now(session))
