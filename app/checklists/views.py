@@ -105,6 +105,25 @@ class ChecklistView:
         """The filter, kept in the addresses of forms and refreshes."""
         return "?show=mine" if self.only_mine else ""
 
+    @property
+    def left(self) -> tuple[ItemView, ...]:
+        """What persons still have to see to: what failed, then this person's own, then the others'."""
+        rows = [item for item in self.items if item.state != "done"]
+        return tuple(sorted(rows, key=lambda item: (item.state != "failed", not item.is_yours)))
+
+    @property
+    def finished(self) -> tuple[ItemView, ...]:
+        return tuple(item for item in self.items if item.state == "done")
+
+    @property
+    def unmet(self) -> tuple[ItemView, ...]:
+        """What machines could not confirm."""
+        return tuple(item for item in self.machine if item.state != "machine")
+
+    @property
+    def met(self) -> tuple[ItemView, ...]:
+        return tuple(item for item in self.machine if item.state == "machine")
+
 
 Rows = tuple[tuple[str, int, int], ...]
 """(title, done, total)."""

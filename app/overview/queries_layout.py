@@ -48,13 +48,14 @@ def layout_of(scope: Scope, state: State, *, has_question: bool) -> Layout:
     lead = [name for name in beside if name == "gate" and is_first]
     rest = [name for name in beside if name not in ("gate", *lead)]
     rest += [name for name in beside if name == "gate" and not is_first]
-    if scope.seats and "brief" not in shown:
-        rest.append("hand")
+    own: list[str] = []
     if stage is Stage.BEFORE and has_personal(scope):
-        rest.append("personal")
+        own.append("personal")
     if any(scope.plan.position(seat.position).duties != NO_DUTIES for seat in scope.seats):
-        rest.append("duties")
-    rest.append("reach")
+        own.append("duties")
+    if scope.seats and "brief" not in shown:
+        own.append("hand")
+    rest = [*own, *rest, "reach"]
     return Layout(_by_state(main, state), tuple(lead), tuple(rest), scope.plan.production.checklist or "")
 
 

@@ -48,6 +48,10 @@ NORMAL = HealthView("ok", "Normal")
 POSTED: frozenset[Goal] = frozenset({"proceed", "arm", "arrive"})
 FRESH_SIGN_IN: frozenset[Goal] = frozenset({"proceed", "arm"})
 """Of these, what asks for a sign-in of the last 5 min."""
+ASKING = frozenset({"votes", "checklist"})
+TELLING = frozenset({"team", "timeline"})
+TOLD = frozenset({"customers", "reports"})
+OWN = frozenset({"personal", "hand", "duties", "progress"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +273,8 @@ class ReachPanel:
 @dataclass(frozen=True)
 class HomeView:
     """A position's home: what to do now, then its panels. `main`, `lead` and `rest` name panels in reading order:
-    `lead` stands beside the main column on a wide screen and before it on a small one, `rest` after both."""
+    `lead`, `facts` and `yours` stand beside the main column on a wide screen. A small one shows `lead`, `work`,
+    `facts`, `yours`, `watched`, `others`: what asks for a press comes before what is only read."""
 
     url: str
     now: NowPanel
@@ -293,6 +298,35 @@ class HomeView:
     duties: DutiesView | None = None
     reach: ReachPanel | None = None
     brief: BriefView | None = None
+
+    @property
+    def is_before(self) -> bool:
+        """Whether votes, items or own lines still wait: the time before the switch."""
+        return bool(self.votes or self.checklist or self.personal)
+
+    @property
+    def work(self) -> tuple[str, ...]:
+        """What is worked at now: votes and items before the switch, from then on what is watched second by second."""
+        return tuple(name for name in self.main if (name in ASKING if self.is_before else name not in TELLING))
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        return tuple(name for name in self.main if name not in self.work)
+
+    @property
+    def yours(self) -> tuple[str, ...]:
+        """What asks this person alone, lines to tick and the hand on the rollback, and for whoever leads how far the
+        others are."""
+        return tuple(name for name in self.rest if name in OWN)
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """Customers and what they report, once traffic moves; traffic itself is in the bar."""
+        return () if self.is_before else tuple(name for name in self.rest if name in TOLD)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        return tuple(name for name in self.rest if name not in (*self.yours, *self.facts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The roster: who sits where, and the two things that change it."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -104,13 +104,15 @@ async def _change(
 
 
 async def _page(request: Request, scope: Scope, trouble: Trouble | None = None, status: int = 200) -> Response:
-    view = await database(request).read(lambda session: queries.roster_view(session, scope))
-    hand = await database(request).read(lambda session: queries_hand.hand_view(session, scope))
-    return await page(
-        request, scope, "roster/roster.html", current="roster", status=status, roster=view, trouble=trouble, hand=hand
-    )
+    context = await _context(request, scope, trouble)
+    return await page(request, scope, "roster/roster.html", current="roster", status=status, **context)
 
 
 async def _fragment(request: Request, scope: Scope, trouble: Trouble | None = None, status: int = 200) -> Response:
+    return fragment(request, scope, "roster/_roster.html", status=status, **await _context(request, scope, trouble))
+
+
+async def _context(request: Request, scope: Scope, trouble: Trouble | None) -> dict[str, Any]:
     view = await database(request).read(lambda session: queries.roster_view(session, scope))
-    return fragment(request, scope, "roster/_roster.html", status=status, roster=view, trouble=trouble)
+    hand = await database(request).read(lambda session: queries_hand.hand_view(session, scope))
+    return {"roster": view, "hand": hand, "trouble": trouble}

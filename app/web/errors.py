@@ -119,9 +119,13 @@ async def _unreadable(request: Request, error: Exception) -> Response:
 
 
 async def _http(request: Request, error: Exception) -> Response:
+    """What the router says of an address, in words; anything else as it was put."""
     assert isinstance(error, HTTPException)
-    title = "Not found" if error.status_code == 404 else "This was not done"
-    return problem_response(request, Problem(error.status_code, "http", title, str(error.detail)))
+    if error.status_code == 404:
+        text = "No page has this address. Nothing was done."
+        return problem_response(request, Problem(404, "http", "Not found", text, ("Go back to the list.",)))
+    text = "This address does not take that. Nothing was done." if error.status_code == 405 else str(error.detail)
+    return problem_response(request, Problem(error.status_code, "http", "This was not done", text))
 
 
 async def _database(request: Request, error: Exception) -> Response:

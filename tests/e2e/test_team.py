@@ -21,6 +21,7 @@ async def test_ones_own_lines_a_duty_and_a_file(day: Day, visitors: Visitors, tm
     await support.locator('[id="own-done-readiness.phone"]').click()
     await expect(support.locator("#own-ticked-readiness-summary")).to_have_text("Ticked: 1")
     await support.locator('[id="duty-done-support.before-1"]').click()
+    await support.locator('[id="duties-support-before-done-summary"]').click()
     await expect(support.locator('[id="duty-undo-support.before-1"]')).to_be_visible()
     await support.locator("#arrive-button").click()
     await expect(support.locator("#home-team")).to_contain_text("arrived")
