@@ -49,6 +49,14 @@ class PlanClock:
                 return turn.plan + (real - turn.real) * turn.speed
         return real
 
+    def was_set_ahead(self, since: datetime, until: datetime) -> bool:
+        """Whether somebody set it ahead between two plan times: then what lies between them did not all pass. Running
+        it faster is no such thing."""
+        return any(
+            since < turn.plan <= until and turn.plan > PlanClock(self.turns[:number]).at(turn.real)
+            for number, turn in enumerate(self.turns)
+        )
+
     def real_at(self, plan_moment: datetime, real_now: datetime) -> datetime:
         """The real time at which the clock will show `plan_moment`, if nobody sets it; `real_now` if it does already.
         For countdowns, which a page draws on the real clock."""
