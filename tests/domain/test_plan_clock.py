@@ -46,8 +46,8 @@ def test_jumps_go_ahead_and_no_farther_than_a_year(ahead: timedelta) -> None:
         jump_to(PlanClock(), NOW + ahead, NOW)
 
 
-@pytest.mark.parametrize("speed", [0, -1, 2, 61])
-def test_other_speeds_are_refused(speed: int) -> None:
+@pytest.mark.parametrize("speed", [0, -1, 3601, 10**9])
+def test_what_is_no_speed_is_refused(speed: int) -> None:
     with pytest.raises(Rejected, match="does not run"):
         run_at(PlanClock(), speed, NOW)
 
