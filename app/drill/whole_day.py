@@ -178,14 +178,23 @@ class WholeDay(Work):
         await self._work_off(team, phase)
         switch = await self._switch(team)
         self._judge(switch, rollback)
-        await self._deeds.duties("during", "repeated")
-        await self._deeds.customers_report()
-        await self._decide(team, phase)
+        beside = asyncio.create_task(self._beside())
+        try:
+            await self._decide(team, phase)
+            await beside
+        finally:
+            beside.cancel()
         await self._work_off(team, phase)
         await team.who(self._plan, "proceed").post("/complete")
         await self._work_off(team, phase)
         await self._deeds.duties("after")
         await self._deeds.lift_freeze()
+
+    async def _beside(self) -> None:
+        """What the others do while the decision points come."""
+        await self._deeds.customers_report()
+        await self._deeds.incident()
+        await self._deeds.duties("during", "repeated")
 
     async def _decide(self, team: Team, phase: Phase) -> None:
         """Each decision point as it comes due: opened by a worker, answered by the position of the plan."""
@@ -203,8 +212,6 @@ class WholeDay(Work):
             offered = {answer.answer for answer in point.answers}
             answer = "watch" if number == 1 and "watch" in offered else "continue"
             await who.post(f"/decisions/{point.minute}/answer", answer=answer, reason="As everybody sees on the wall.")
-            if number == 0:
-                await self._deeds.incident()
 
     # ── looking ─────────────────────────────────────────────────────────────
 

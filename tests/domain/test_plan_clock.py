@@ -87,3 +87,13 @@ def test_a_clock_is_set_only_so_often() -> None:
         clock = run_at(clock, 10, NOW)
     with pytest.raises(Rejected, match="200 times"):
         run_at(clock, 1, NOW)
+
+
+def test_a_jump_between_two_moments_is_told_and_a_faster_clock_is_none() -> None:
+    clock = run_at(PlanClock(), 60, NOW)
+    hour = NOW + timedelta(hours=1)
+    assert not clock.was_set_ahead(NOW - timedelta(hours=1), hour)
+    clock = jump_to(clock, NOW + timedelta(minutes=30), NOW + timedelta(seconds=10))
+    assert clock.was_set_ahead(NOW, hour)
+    assert not clock.was_set_ahead(NOW, NOW + timedelta(minutes=20))
+    assert not clock.was_set_ahead(hour, hour + timedelta(hours=1))
