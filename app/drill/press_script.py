@@ -5,6 +5,7 @@ import html
 import re
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from app.drill.team import Member, WentWrong
 
@@ -57,9 +58,9 @@ async def press_run(member: Member, address: str, version: str, within_s: float)
     raise WentWrong(f"the script at {base} did not end within {within_s + BEYOND_S:.0f} s")
 
 
-async def _look(member: Member, base: str, run: int, after: int) -> dict[str, object]:
+async def _look(member: Member, base: str, run: int, after: int) -> dict[str, Any]:
     response = await member.client.get(f"{base}/_output?run={run}&after={after}")
     if response.status_code != 200:
         raise WentWrong(f"{member.title}: the output of {base} answered {response.status_code}")
-    found: dict[str, object] = response.json()
+    found: dict[str, Any] = response.json()
     return found

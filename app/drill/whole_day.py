@@ -149,13 +149,13 @@ class WholeDay(Work):
             raise WentWrong(f"the canary of phase {phase.number} went back: {found.reason if found else 'none'}")
         return found
 
-    async def _press(self, team: Team, phase: Phase, what: str, **form: str) -> None:
+    async def _press(self, team: Team, phase: Phase, what: str, reason: str = "") -> None:
         """Start, hold, resume or complete a phase: by the first of its people whose page offers it."""
         for member in team.members.values():
             page = await member.page(f"/phases/{phase.key}")
             for action, offered, version in _CONTROL.findall(page):
                 if offered == what:
-                    await member.post(html.unescape(action), version=version, **form)
+                    await member.post(html.unescape(action), version=version, reason=reason)
                     return
         raise WentWrong(f"nobody's page offers to {what} phase {phase.number}")
 
@@ -248,7 +248,7 @@ class WholeDay(Work):
             self._expect(deployment.plan_clock.speed == self._pace.factor, "somebody changed the clock's speed")
 
 
-async def _row_of(session: AsyncSession, statement: Select[Any], deployment_id: int) -> tuple[datetime, datetime]:
+async def _row_of(session: AsyncSession, statement: Select[Any, Any], deployment_id: int) -> tuple[datetime, datetime]:
     began, ended = (await session.execute(statement.where(PhaseRun.deployment_id == deployment_id))).one()
     return began, ended
 

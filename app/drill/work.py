@@ -143,8 +143,8 @@ class Work(Drill):
         for member in team.members.values():
             for action, found, what, version in _DECIDED.findall(await member.page(f"/phases/{phase.key}")):
                 if (found, what) == (step, way):
-                    text = {"text": "Done by hand, as the plan's manual path has it."} if way == "bypass" else {}
-                    await member.post(html.unescape(action), version=version, **text)
+                    text = "Done by hand, as the plan's manual path has it." if way == "bypass" else ""
+                    await member.post(html.unescape(action), version=version, text=text)
                     self._scripts["manual_path"] += way == "bypass"
                     return
         raise WentWrong(f"nobody's page offers to {way} the step {step}")

@@ -26,8 +26,6 @@ async def earlier_phases(session: AsyncSession, deployment: Deployment, plan: Pl
             Deployment.mode == deployment.mode,
             Deployment.id != deployment.id,
             PhaseRun.state == State.COMPLETED.value,
-            PhaseRun.started_at.is_not(None),
-            PhaseRun.finished_at.is_not(None),
         )
         .order_by(Deployment.id.desc())
         .limit(COMPARED * len(plan.phases))

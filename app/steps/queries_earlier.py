@@ -30,15 +30,14 @@ async def earlier_steps(session: AsyncSession, deployment: Deployment, plan: Pla
             Deployment.mode == deployment.mode,
             StepRun.phase == phase.key,
             StepRun.state == State.DONE.value,
-            StepRun.started_at.is_not(None),
-            StepRun.finished_at.is_not(None),
         )
         .order_by(StepRun.finished_at.desc())
         .limit(COMPARED * max(len(phase.actions), 1))
     )
     found: dict[tuple[str, bool], list[float]] = defaultdict(list)
-    for key, by_hand, began, ended in await session.execute(wanted):
-        found[key, by_hand].append((ended - began).total_seconds())
+    for key, by_hand, began, ended in (await session.execute(wanted)).tuples():
+        if began is not None and ended is not None:
+            found[key, by_hand].append((ended - began).total_seconds())
     return found
 
 
