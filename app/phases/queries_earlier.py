@@ -31,7 +31,7 @@ async def earlier_phases(session: AsyncSession, deployment: Deployment, plan: Pl
         .limit(COMPARED * len(plan.phases))
     )
     found: dict[str, list[float]] = defaultdict(list)
-    for key, began, ended, other in (await session.execute(wanted)).tuples():
+    for key, began, ended, other in (await session.execute(wanted)).all():
         if began is not None and ended is not None and not other.plan_clock.was_set_ahead(began, ended):
             found[key].append((ended - began).total_seconds())
     return found

@@ -35,7 +35,7 @@ async def earlier_steps(session: AsyncSession, deployment: Deployment, plan: Pla
         .limit(COMPARED * max(len(phase.actions), 1))
     )
     found: dict[tuple[str, bool], list[float]] = defaultdict(list)
-    for key, by_hand, began, ended in (await session.execute(wanted)).tuples():
+    for key, by_hand, began, ended in (await session.execute(wanted)).all():
         if began is not None and ended is not None:
             found[key, by_hand].append((ended - began).total_seconds())
     return found
