@@ -60,13 +60,14 @@ class Work(Drill):
         raise WentWrong(f"the steps of phase {phase.number} do not come to an end")
 
     async def _do_steps(self, team: Team, member: Member, phase: Phase) -> int:
-        """What this person's page of the phase offers, once each; a script is run, not done by hand. Returns how many
-        presses that were."""
+        """What this person's page of the phase offers, once each; a script is run, not done by hand, and one at a time:
+        the next may build on it. Returns how many presses that were."""
         page = await member.page(f"/phases/{phase.key}")
         runs = offered(page)
-        for step, (address, version) in runs.items():
-            await self._run_script(team, member, phase, step, address, version)
-        done = len(runs)
+        first = next((action.key for action in phase.actions if action.key in runs), None)
+        if first is not None:
+            await self._run_script(team, member, phase, first, *runs[first])
+        done = int(first is not None)
         found = {step: (action, what, version) for action, step, what, version in _STEP.findall(page)}
         for step, (action, what, version) in found.items():
             if step in runs or await self._must_wait(phase, step, what):
