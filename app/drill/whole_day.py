@@ -107,8 +107,7 @@ class WholeDay(Work):
         base = f"/phases/{phase.key}/canary"
         await lead.post(f"{base}/start", run="0", version="0")
         for number, step in enumerate(phase.canary):
-            await self._until(_canary_at(self._id, phase, number, CanaryState.DWELLING), 90, f"{step.percent} % arrive")
-            run = await self._run(phase)
+            run = await self._arrived(phase, number, step.percent)
             if backend is not None:
                 await backend.post(f"{base}/approve", version=str(run.version))
             while (run := await self._run(phase)).state in (CanaryState.DWELLING, CanaryState.INCONCLUSIVE):
@@ -124,6 +123,15 @@ class WholeDay(Work):
                 continue  # the product goes on by itself once the gate has passed
             await self._until(_canary_at(self._id, phase, number, CanaryState.GATE), 5, "the gate is reached")
             await self._go_on(lead, phase, f"{base}/go-on")
+
+    async def _arrived(self, phase: Phase, number: int, percent: int) -> CanaryRun:
+        """Once probes see the share. Raises WentWrong, with the canary's own reason where it went back."""
+        try:
+            await self._until(_canary_at(self._id, phase, number, CanaryState.DWELLING), 90, f"{percent} % arrive")
+        except WentWrong:
+            await self._run(phase)
+            raise
+        return await self._run(phase)
 
     async def _go_on(self, lead: Member, phase: Phase, path: str) -> None:
         """As soon as the gate has passed: what is UNKNOWN for a moment refuses."""
