@@ -17,7 +17,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.canary.queries import newest_run
-from app.db.tables import CanaryRun, Decision, PhaseRun
+from app.db.tables import CanaryRun, Decision, Deployment, PhaseRun
 from app.domain.canary import State as CanaryState
 from app.domain.phases import State
 from app.domain.plan import Phase, Plan
@@ -26,7 +26,7 @@ from app.drill.deeds import Deeds
 from app.drill.pace import Pace, length_s
 from app.drill.team import Member, Result, Team, WentWrong, tick
 from app.drill.told import phase_told
-from app.drill.work import Work
+from app.drill.work import Work, database_now
 from app.rehearsal.supervisor import Installation
 from app.seed import seat_name
 from app.web.figures import about
@@ -184,13 +184,16 @@ class WholeDay(Work):
         await team.who(self._plan, "hold").post("/reopen")
         await self._sign_off(team)
         await self._work_off(team, phase)
-        switch = await self._switch(team)
-        self._judge(switch, rollback)
-        beside = asyncio.create_task(self._beside())
+        pressed = await self._database.read(database_now)
+        # The strip of the switch goes on for half a minute of real time: at a factor, decision points come meanwhile.
+        switching = asyncio.create_task(self._switch(team))
+        beside = asyncio.create_task(self._beside(pressed))
         try:
-            await self._decide(team, phase)
+            await self._decide(team, phase, await self._switched_since(pressed))
+            self._judge(await switching, rollback)
             await beside
         finally:
+            switching.cancel()
             beside.cancel()
         await self._work_off(team, phase)
         await team.who(self._plan, "proceed").post("/complete")
@@ -198,18 +201,25 @@ class WholeDay(Work):
         await self._deeds.duties("after")
         await self._deeds.lift_freeze()
 
-    async def _beside(self) -> None:
+    async def _switched_since(self, pressed: datetime) -> datetime:
+        """When traffic arrived on GREEN by the switch that was pressed at that moment or later."""
+
+        async def query(session: AsyncSession) -> datetime | None:
+            at = (await session.get_one(Deployment, self._id, populate_existing=True)).switched_at
+            return at if at is not None and at >= pressed else None
+
+        return await self._until(query, 60, "the switch is recorded with its time")
+
+    async def _beside(self, pressed: datetime) -> None:
         """What the others do while the decision points come."""
+        await self._switched_since(pressed)
         await self._deeds.customers_report()
         await self._deeds.incident()
         await self._deeds.duties("during", "repeated")
 
-    async def _decide(self, team: Team, phase: Phase) -> None:
+    async def _decide(self, team: Team, phase: Phase, switched: datetime) -> None:
         """Each decision point as it comes due: opened by a worker, answered by the position of the plan."""
-        deployment = await self._deployment()
-        if deployment.switched_at is None:
-            raise WentWrong("the switch is recorded without its time")
-        zero = plan_now(deployment, deployment.switched_at)
+        zero = plan_now(await self._deployment(), switched)
         for number, point in enumerate(phase.decisions):
             await self._go_ahead(team, zero + timedelta(minutes=point.minute))
             is_open = select(Decision.id).where(

@@ -165,12 +165,12 @@ class Work(Drill):
             await asyncio.sleep(min(left / self._pace.factor, LOOK_AGAIN_S))
 
     async def _plan_now(self) -> datetime:
-        return plan_now(await self._deployment(), await self._database.read(_database_now))
+        return plan_now(await self._deployment(), await self._database.read(database_now))
 
     async def _deployment(self) -> Deployment:
         return await self._database.read(lambda session: session.get_one(Deployment, self._id))
 
 
-async def _database_now(session: AsyncSession) -> datetime:
+async def database_now(session: AsyncSession) -> datetime:
     now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     return now
