@@ -6,7 +6,7 @@ FAULT ?=
 TARGET ?=
 PHASES ?=
 SPEED ?=
-DRILL = $(if $(FAULT),--fault $(FAULT),) $(if $(TARGET),--target $(TARGET),) $(if $(PHASES),--phases $(PHASES),) $(if $(SPEED),--speed $(SPEED),) $(if $(PLAN),--plan "plans/$(PLAN).yaml",)
+DRILL = $(if $(FAULT),--fault $(FAULT),) $(if $(TARGET),--target $(TARGET),) $(if $(PHASES),--phases $(PHASES),) $(if $(SPEED),"--speed=$(SPEED)",) $(if $(PLAN),--plan "plans/$(PLAN).yaml",)
 
 .DEFAULT_GOAL := help
 SEEDS ?= 2000
@@ -41,7 +41,7 @@ simulate: environment-dev ## Simulate whole courses with faults, and catch the m
 matrix: environment-dev ## Kill and freeze real workers at every call, the web process, PostgreSQL (30 min; ARGS="--only web postgres")
 	@"$(BIN)/python" -m tests.bench.matrix $(ARGS)
 
-drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-slow, green-dead, worker-kill, postgres-restart; TARGET=haproxy, aws)
+drill: environment ## Rehearse unattended and print one JSON line (FAULT=green-slow, green-dead, worker-kill, postgres-restart; TARGET=haproxy, aws; PHASES=all SPEED=60)
 	@exec setpriv --pdeathsig TERM -- "$(BIN)/gonogo" drill $(DRILL) $(ARGS)
 
 lock: environment-dev ## Lock the dependencies again, with hashes (needs uv: pip install uv)

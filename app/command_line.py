@@ -117,7 +117,9 @@ def drill(
     phases: Annotated[
         str, typer.Option(help="production, or all: the whole day, seven days in minutes.")
     ] = "production",
-    speed: Annotated[str, typer.Option(help="Of the plan's clock, with --phases all: max.")] = "max",
+    speed: Annotated[
+        str, typer.Option(help="Of the plan's clock, with --phases all: max, or 60: a minute of the plan in a second.")
+    ] = "max",
     plan_file: Annotated[Path | None, typer.Option("--plan", help="Drill this plan; ALAWAEL's by default.")] = None,
 ) -> None:
     """Rehearse unattended in a range of its own; the last line printed is one JSON object."""

@@ -30,4 +30,6 @@ TABLE: dict[str, Reaction] = {
     SHIFT: _drive,
     SHIFT_BACK: _drive_back,
     "scripts.requested": _run_script,
+    # Whoever has it ends it anyway; one that nobody has begun is recorded as over by the first worker that hears of it.
+    "scripts.abort.asked": _run_script,
 }

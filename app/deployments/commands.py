@@ -29,6 +29,7 @@ from app.domain.plan_people import votes_wanted
 from app.domain.signoffs import Binding, GateVerdict
 from app.eventlog.log import SYSTEM, Actor, Entry, append, touch
 from app.phases.commands_rows import follow_course, make_rows, replan
+from app.scripts.commands_over import end_with
 from app.signoffs.queries import gate_of
 from app.traffic.queries_readiness import light_of
 from app.web.access import WHO_LIMIT, Forbidden, Scope, capabilities_of
@@ -113,6 +114,9 @@ async def apply(
         },
     )
     await append(session, deployment.id, entry, actor)
+    if change is Change.ABORT:
+        what = "the deployment"
+        await end_with(session, deployment.id, phase=None, what=what, who=actor.name, actor=actor, now=now)
 
 
 async def create(

@@ -384,6 +384,8 @@ class Action(Node):
     """What its output holds when it failed."""
     on_failure: str = ""
     """What to do then."""
+    planned_s: Seconds | None = None
+    """How long it is planned to take; what runs is shown against it."""
     timeout_s: Annotated[float, Field(gt=0, le=86400)] = 3600
     """A script that runs longer is ended, and failed."""
     idempotent: bool = False

@@ -11,7 +11,9 @@ from typing import Protocol
 from app.domain.errors import Rejected
 
 SPEEDS = (1, 10, 60)
-"""How many plan seconds pass in a real one; what a rehearsal may choose."""
+"""How many plan seconds pass in a real one; what the pages of a rehearsal offer."""
+FASTEST = 3600
+"""Any whole number up to this is a speed: an hour of the plan in a second."""
 FARTHEST = timedelta(days=366)
 """A single jump goes no farther: further than a year ahead is a mistake in typing."""
 MOST_TURNS = 200
@@ -49,6 +51,14 @@ class PlanClock:
                 return turn.plan + (real - turn.real) * turn.speed
         return real
 
+    def was_set_ahead(self, since: datetime, until: datetime) -> bool:
+        """Whether somebody set it ahead between two plan times: then what lies between them did not all pass. Running
+        it faster is no such thing."""
+        return any(
+            since < turn.plan <= until and turn.plan > PlanClock(self.turns[:number]).at(turn.real)
+            for number, turn in enumerate(self.turns)
+        )
+
     def real_at(self, plan_moment: datetime, real_now: datetime) -> datetime:
         """The real time at which the clock will show `plan_moment`, if nobody sets it; `real_now` if it does already.
         For countdowns, which a page draws on the real clock."""
@@ -70,10 +80,10 @@ def plan_now(deployment: Clocked, real_now: datetime) -> datetime:
 
 
 def run_at(clock: PlanClock, speed: int, real_now: datetime) -> PlanClock:
-    """The clock that goes on from here at another speed. Raises Rejected for a speed that is not offered."""
-    if speed not in SPEEDS:
-        offered = ", ".join(f"×{each}" for each in SPEEDS)
-        raise Rejected(f"The clock does not run at ×{speed}.", remedy=f"It runs at {offered}.", code="speed")
+    """The clock that goes on from here at another speed. Raises Rejected for what is no speed."""
+    if not 1 <= speed <= FASTEST:
+        remedy = f"It runs at whole numbers from ×1, real time, to ×{FASTEST:,}."
+        raise Rejected(f"The clock does not run at ×{speed}.", remedy=remedy, code="speed")
     return _turned(clock, Turn(real_now, clock.at(real_now), speed))
 
 

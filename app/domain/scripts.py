@@ -108,7 +108,8 @@ def judge(
     if survivors:
         return Verdict(State.FAILED, f"It ended with exit code 0, but{left.lower()}")
     count = sum(signal.kind == "success" for signal in signals)
-    return Verdict(State.DONE, "Exit code 0" + (f", all {count} success signals seen" if count else ""))
+    said = {0: "", 1: ", its success signal seen"}.get(count, f", all {count} success signals seen")
+    return Verdict(State.DONE, f"Exit code 0{said}")
 
 
 def documented(reason: str, last: Sequence[str], limit: int) -> str:

@@ -6,11 +6,14 @@ import tempfile
 from pathlib import Path
 
 from app.domain.plan import Plan
+from app.drill.pace import MAX, NoPace, read_pace
 from app.drill.run import AWS_FAULTS, FAULTS, Drill
 from app.drill.team import Result
-from app.drill.whole_day import SPEEDS, WholeDay
+from app.drill.whole_day import WholeDay
+from app.providers.plan_yaml import read_plan
 from app.rehearsal.site_file import TARGETS, is_target
 from app.rehearsal.supervisor import Installation, StartFailed
+from app.seed import PLAN_FILE
 
 BASE_PORT = 8500
 PHASES = ("production", "all")
@@ -27,19 +30,26 @@ def run_drill(
     plan: tuple[Plan, Path] | None = None,
 ) -> int:
     """Start a range of its own, drill, print the result. Returns the exit code. `plan` and its file are what is
-    rehearsed; ALAWAEL without it."""
+    rehearsed; ALAWAEL without it. `speed` is of the whole day's plan clock: `max`, or a factor (drill.pace)."""
     if not is_target(target):
         return _refuse(f"unknown target {target!r}; one of {', '.join(TARGETS)}")
     refusal = _refusal(fault, target, phases, speed)
     if refusal:
         return _refuse(refusal)
+    rehearsed = plan[0] if plan else read_plan(PLAN_FILE)
+    try:
+        pace = read_pace(speed, rehearsed)
+    except NoPace as error:
+        return _refuse(str(error))
     with tempfile.TemporaryDirectory(prefix="gonogo-drill-") as folder:
         installation = Installation(
             data or Path(folder), base_port=BASE_PORT, customers_rps=customers, target=target, plan=plan
         )
         try:
             with installation:
-                drill = WholeDay(installation, speed) if phases == "all" else Drill(installation, fault, target)
+                drill = (
+                    WholeDay(installation, rehearsed, pace) if phases == "all" else Drill(installation, fault, target)
+                )
                 result = asyncio.run(drill.run())
         except StartFailed as error:
             result = {"ok": False, "fault": fault, "error": str(error)}
@@ -61,8 +71,8 @@ def _refusal(fault: str, target: str, phases: str, speed: str) -> str:
         return f"the fault {fault} needs the target aws"
     if phases not in PHASES:
         return f"unknown phases {phases!r}; one of {', '.join(PHASES)}"
-    if speed not in SPEEDS:
-        return f"unknown speed {speed!r}; one of {', '.join(SPEEDS)}"
+    if speed != MAX and phases != "all":
+        return "only the whole day has a speed: PHASES=all SPEED=60"
     if phases == "all" and (fault or target != "agent"):
         return "the whole day is drilled without a fault, on the target agent"
     return ""

@@ -36,7 +36,7 @@ class Drill:
     """One rehearsal from the first sign-off to the verified rollback. What of it others do differently, they override:
     `course`."""
 
-    within_s = 300
+    within_s: float = 300
 
     def __init__(self, installation: Installation, fault: str, target: str = "agent") -> None:
         self._installation, self._fault, self._target = installation, fault, target
@@ -58,7 +58,7 @@ class Drill:
                 async with asyncio.timeout(self.within_s):
                     await self.course(stack)
             except (WentWrong, TimeoutError) as error:
-                self._fall_short(str(error) or f"the drill took longer than {self.within_s} s")
+                self._fall_short(str(error) or f"the drill took longer than {self.within_s:.0f} s")
             teller.cancel()
             await asyncio.gather(teller, return_exceptions=True)
             await self._say_events()

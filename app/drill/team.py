@@ -3,6 +3,7 @@
 import html
 import re
 import secrets
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,20 +22,42 @@ _ITEM = re.compile(
 )
 
 
+SIGN_IN_EVERY_S = 200.0
+
+
 class WentWrong(Exception):
     """Somebody was told no where the drill expected a yes; the message is what they were told."""
 
 
 @dataclass
 class Member:
-    """One person, signed in."""
+    """One person, signed in. `person` is their number on the range's list, by which they sign in again in a long drill:
+    presses ask for a sign-in of the last 5 min, and an idle session ends."""
 
     title: str
     client: httpx.AsyncClient
     deployment: str
+    person: str = ""
+    signed_in_at: float = 0
+
+    async def sign_in(self) -> None:
+        """Raises WentWrong."""
+        answer = await self.client.post("/sign-in/person", data={"person": self.person, "next": "/"})
+        if answer.status_code not in (200, 204, 303):
+            raise WentWrong(f"{self.title} could not sign in: {answer.status_code}")
+        token = _CSRF.search((await self.client.get("/")).text)
+        if token is None:
+            raise WentWrong(f"{self.title}: the page carries no CSRF token")
+        self.client.headers["x-csrf"] = token.group(1)
+        self.signed_in_at = time.monotonic()
+
+    async def _stay_signed_in(self) -> None:
+        if self.person and time.monotonic() - self.signed_in_at > SIGN_IN_EVERY_S:
+            await self.sign_in()
 
     async def page(self, path: str) -> str:
         """A page of the deployment; raises WentWrong unless it answers 200."""
+        await self._stay_signed_in()
         response = await self.client.get(self.deployment + path)
         if response.status_code != 200:
             raise WentWrong(f"{self.title}: GET {path} answered {response.status_code}")
@@ -42,12 +65,21 @@ class Member:
 
     async def post(self, path: str, expect: tuple[int, ...] = (200, 204, 303), **form: str) -> httpx.Response:
         """Send a form as a browser does, with the page's token and an idempotency key."""
+        await self._stay_signed_in()
         fields = {"_key": secrets.token_urlsafe(12), **form}
         url = path if path.startswith("/d/") else self.deployment + path
         response = await self.client.post(url, data=fields)
         if response.status_code not in expect:
             raise WentWrong(f"{self.title}: POST {path} answered {response.status_code}: {_words(response.text)}")
         return response
+
+    async def send_file(self, path: str, name: str, content: bytes) -> None:
+        """A file, as the form of a checklist's item sends it. Raises WentWrong."""
+        url = path if path.startswith("/d/") else self.deployment + path
+        fields = {"_key": secrets.token_urlsafe(12)}
+        response = await self.client.post(url, data=fields, files={"file": (name, content, "text/plain")})
+        if response.status_code not in (200, 204, 303):
+            raise WentWrong(f"{self.title}: POST {path} answered {response.status_code}: {_words(response.text)}")
 
 
 def _words(page: str) -> str:
@@ -88,15 +120,8 @@ async def gather_team(url: str, deployment_id: int) -> Team:
     members: dict[str, Member] = {}
     for person, title in _SEAT.findall(page):
         client = httpx.AsyncClient(base_url=url, timeout=15, trust_env=False, headers={"sec-fetch-site": "same-origin"})
-        answer = await client.post("/sign-in/person", data={"person": person, "next": "/"})
-        if answer.status_code not in (200, 204, 303):
-            raise WentWrong(f"{title} could not sign in: {answer.status_code}")
-        member = Member(html.unescape(title), client, f"/d/{deployment_id}")
-        home = await client.get("/")
-        token = _CSRF.search(home.text)
-        if token is None:
-            raise WentWrong(f"{title}: the page carries no CSRF token")
-        client.headers["x-csrf"] = token.group(1)
+        member = Member(html.unescape(title), client, f"/d/{deployment_id}", person)
+        await member.sign_in()
         members[member.title] = member
     return Team(members)
 

@@ -1,7 +1,8 @@
 """The whole day unattended: every phase of the plan in its order, with a rollback and a second attempt in between.
 
-Everybody does what their own page offers. The plan's clock is set ahead from mark to mark, so that seven days take
-seconds; traffic, health checks and votes stay on the real clock.
+Everybody does what their own page offers; DevOps presses Run on the scripts and watches them. The plan's clock is set
+ahead from mark to mark, so that seven days take seconds, or runs at a factor and nothing of it is skipped; traffic,
+health checks, scripts and votes stay on the real clock.
 """
 
 import asyncio
@@ -16,46 +17,41 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.canary.queries import newest_run
-from app.checklists.queries import state_key
-from app.db.tables import CanaryRun, ChecklistState, Decision, Deployment, Operation, PhaseRun, StepRun
+from app.db.tables import CanaryRun, Decision, Deployment, PhaseRun
 from app.domain.canary import State as CanaryState
-from app.domain.observation import Share
 from app.domain.phases import State
 from app.domain.plan import Phase, Plan
 from app.domain.plan_clock import plan_now
-from app.domain.steps import is_by_traffic
-from app.drill.run import Drill
+from app.drill.deeds import Deeds
+from app.drill.pace import Pace, length_s
 from app.drill.team import Member, Result, Team, WentWrong, tick
+from app.drill.told import phase_told
+from app.drill.work import Work, database_now
 from app.rehearsal.supervisor import Installation
 from app.seed import seat_name
-from app.steps.queries import attempt_of
+from app.web.figures import about
 
-SPEEDS = ("max",)
-"""`max`: the clock goes to the next mark as soon as what comes before it is done."""
-_STEP = re.compile(
-    r'action="([^"]*/steps/([\w-]+)/(start|finish|tick))"(?:(?!</form>).)*?name="version" id="[^"]*" value="(\d+)"',
+_CONTROL = re.compile(
+    r'action="([^"]*/phases/\w+/(start|complete|hold|resume))"'
+    r'(?:(?!</form>).)*?name="version" id="[^"]*" value="(\d+)"',
     re.DOTALL,
 )
-_CONTROL = re.compile(
-    r'action="([^"]*/phases/\w+/(start|complete))"(?:(?!</form>).)*?name="version" id="[^"]*" value="(\d+)"', re.DOTALL
-)
-MOST_ROUNDS = 40
-"""Rounds of all people over one phase: every step takes two of them at most."""
 
 
-class WholeDay(Drill):
-    """All phases. `speed` is one of SPEEDS."""
+class WholeDay(Work):
+    """All phases, at a pace."""
 
-    within_s = 900
-
-    def __init__(self, installation: Installation, speed: str) -> None:
-        super().__init__(installation, fault="")
-        self._speed = speed
+    def __init__(self, installation: Installation, plan: Plan, pace: Pace) -> None:
+        super().__init__(installation, pace)
+        self.within_s = pace.within_s(plan)
         self._phases: list[Result] = []
-        self._result |= {"speed": speed, "phases": self._phases}
+        self._result |= {"speed": pace.told, "phases": self._phases, "scripts": self._scripts}
 
     async def course(self, stack: AsyncExitStack) -> None:
         team = await self._gather(stack)
+        self._deeds = Deeds(team, self._plan)
+        self._result["used"] = self._deeds.counts
+        await self._begin(team)
         for phase in self._plan.phases:
             match phase.kind:
                 case "rollback":
@@ -69,6 +65,22 @@ class WholeDay(Drill):
                 await self._tell_phase(phase)
         order = [phase.key for phase in self._plan.phases]
         self._phases.sort(key=lambda told: order.index(told["key"]))
+        self._expect(not self._scripts["run"] or self._scripts["live_pieces"] > 0, "no output came while a script ran")
+        for name in self._deeds.missing():
+            self._fall_short(f"nobody used: {name}")
+        await self._tell_clock()
+
+    async def _begin(self, team: Team) -> None:
+        """The pace, and what comes before the first phase: being there, lists, duties, a freeze and a patch in it."""
+        if self._pace.factor is not None:
+            await team.who(self._plan, "proceed").post("/phases/clock/speed", speed=str(self._pace.factor))
+            real = length_s(self._plan) / self._pace.factor
+            self._say(f"the plan takes {about(length_s(self._plan))}; at ×{self._pace.factor} that is {about(real)}")
+        await self._deeds.arrive()
+        await self._deeds.own_lists()
+        await self._deeds.duties("before")
+        await self._deeds.freeze()
+        await self._deeds.patch()
 
     # ── a phase that is started and completed by who leads it ───────────────
 
@@ -78,6 +90,10 @@ class WholeDay(Drill):
             for member in team.members.values():
                 await tick(member, phase.checklist)
         await self._press(team, phase, "start")
+        if not self._deeds.counts.get("holds"):
+            await self._press(team, phase, "hold", reason="The drill holds it once")
+            await self._press(team, phase, "resume")
+            self._deeds.counts["holds"] = 1
         await self._work_off(team, phase)
         if phase.canary and phase.target:
             await self._canary(team, phase)
@@ -91,20 +107,31 @@ class WholeDay(Drill):
         base = f"/phases/{phase.key}/canary"
         await lead.post(f"{base}/start", run="0", version="0")
         for number, step in enumerate(phase.canary):
-            await self._until(_canary_at(self._id, phase, number, CanaryState.DWELLING), 90, f"{step.percent} % arrive")
-            run = await self._run(phase)
+            run = await self._arrived(phase, number, step.percent)
             if backend is not None:
                 await backend.post(f"{base}/approve", version=str(run.version))
             while (run := await self._run(phase)).state in (CanaryState.DWELLING, CanaryState.INCONCLUSIVE):
-                if run.dwelt_s > 0:  # before, a jump would fall into a time of which nothing is known
-                    now = plan_now(await self._deployment(), await self._database.read(_database_now))
-                    await self._go_ahead(team, now + timedelta(seconds=step.dwell_s - run.dwelt_s + 1))
+                if run.dwelt_s > 0 and self._pace.factor is None:  # before, nothing is known of the time jumped over
+                    await self._go_ahead(
+                        team, await self._plan_now() + timedelta(seconds=step.dwell_s - run.dwelt_s + 1)
+                    )
                 await asyncio.sleep(1.0)
             if step.percent == 100:
                 await self._until(_canary_at(self._id, phase, number, CanaryState.DONE), 60, "the last gate passes")
                 return
+            if phase.canary_gate and phase.canary_gate.advance == "automatic":
+                continue  # the product goes on by itself once the gate has passed
             await self._until(_canary_at(self._id, phase, number, CanaryState.GATE), 5, "the gate is reached")
             await self._go_on(lead, phase, f"{base}/go-on")
+
+    async def _arrived(self, phase: Phase, number: int, percent: int) -> CanaryRun:
+        """Once probes see the share. Raises WentWrong, with the canary's own reason where it went back."""
+        try:
+            await self._until(_canary_at(self._id, phase, number, CanaryState.DWELLING), 90, f"{percent} % arrive")
+        except WentWrong:
+            await self._run(phase)
+            raise
+        return await self._run(phase)
 
     async def _go_on(self, lead: Member, phase: Phase, path: str) -> None:
         """As soon as the gate has passed: what is UNKNOWN for a moment refuses."""
@@ -130,30 +157,22 @@ class WholeDay(Drill):
             raise WentWrong(f"the canary of phase {phase.number} went back: {found.reason if found else 'none'}")
         return found
 
-    async def _press(self, team: Team, phase: Phase, what: str) -> None:
-        """Start or complete a phase: by the first of its people whose page offers it."""
+    async def _press(self, team: Team, phase: Phase, what: str, reason: str = "") -> None:
+        """Start, hold, resume or complete a phase: by the first of its people whose page offers it."""
         for member in team.members.values():
             page = await member.page(f"/phases/{phase.key}")
             for action, offered, version in _CONTROL.findall(page):
                 if offered == what:
-                    await member.post(html.unescape(action), version=version)
+                    await member.post(html.unescape(action), version=version, reason=reason)
                     return
         raise WentWrong(f"nobody's page offers to {what} phase {phase.number}")
-
-    async def _work_off(self, team: Team, phase: Phase) -> None:
-        """Everybody does every step that their own page of the phase offers, until no page offers one."""
-        for _ in range(MOST_ROUNDS):
-            did = 0
-            for member in team.members.values():
-                did += await _do_steps(member, phase)
-            if not did:
-                return
-        raise WentWrong(f"the steps of phase {phase.number} do not come to an end")
 
     # ── the production phase, with 4B in its middle ─────────────────────────
 
     async def _production(self, team: Team, phase: Phase) -> None:
         self._say(f"── phase {phase.number}: {phase.title}, with a rollback and a second attempt")
+        await self._deeds.evidence(phase.checklist)
+        await self._deeds.hand_over()
         await self._sign_off(team)
         await self._switch(team)
         rollback = await self._roll_back(team)
@@ -165,41 +184,54 @@ class WholeDay(Drill):
         await team.who(self._plan, "hold").post("/reopen")
         await self._sign_off(team)
         await self._work_off(team, phase)
-        switch = await self._switch(team)
-        self._judge(switch, rollback)
-        await self._decide(team, phase)
+        pressed = await self._database.read(database_now)
+        # The strip of the switch goes on for half a minute of real time: at a factor, decision points come meanwhile.
+        switching = asyncio.create_task(self._switch(team))
+        beside = asyncio.create_task(self._beside(pressed))
+        try:
+            await self._decide(team, phase, await self._switched_since(pressed))
+            self._judge(await switching, rollback)
+            await beside
+        finally:
+            switching.cancel()
+            beside.cancel()
         await self._work_off(team, phase)
         await team.who(self._plan, "proceed").post("/complete")
         await self._work_off(team, phase)
+        await self._deeds.duties("after")
+        await self._deeds.lift_freeze()
 
-    async def _decide(self, team: Team, phase: Phase) -> None:
+    async def _switched_since(self, pressed: datetime) -> datetime:
+        """When traffic arrived on GREEN by the switch that was pressed at that moment or later."""
+
+        async def query(session: AsyncSession) -> datetime | None:
+            at = (await session.get_one(Deployment, self._id, populate_existing=True)).switched_at
+            return at if at is not None and at >= pressed else None
+
+        return await self._until(query, 60, "the switch is recorded with its time")
+
+    async def _beside(self, pressed: datetime) -> None:
+        """What the others do while the decision points come."""
+        await self._switched_since(pressed)
+        await self._deeds.customers_report()
+        await self._deeds.incident()
+        await self._deeds.duties("during", "repeated")
+
+    async def _decide(self, team: Team, phase: Phase, switched: datetime) -> None:
         """Each decision point as it comes due: opened by a worker, answered by the position of the plan."""
-        deployment = await self._deployment()
-        if deployment.switched_at is None:
-            raise WentWrong("the switch is recorded without its time")
-        zero = plan_now(deployment, deployment.switched_at)
-        for point in phase.decisions:
+        zero = plan_now(await self._deployment(), switched)
+        for number, point in enumerate(phase.decisions):
             await self._go_ahead(team, zero + timedelta(minutes=point.minute))
             is_open = select(Decision.id).where(
                 Decision.deployment_id == self._id, Decision.minute == point.minute, Decision.closed_at.is_(None)
             )
             await self._until(_scalar(is_open), 15, f"minute {point.minute} opens")
-            who = team[seat_name(self._plan.position(point.position), 1)]
-            await who.post(f"/decisions/{point.minute}/answer", answer="continue", reason="All as it should be.")
-
-    # ── the plan's clock ────────────────────────────────────────────────────
-
-    async def _go_ahead(self, team: Team, moment: datetime) -> None:
-        """Set the plan's clock to a moment, if that is still ahead."""
-        deployment = await self._deployment()
-        now = await self._database.read(_database_now)
-        if moment > plan_now(deployment, now):
-            await team.who(self._plan, "proceed").post("/phases/clock/jump", to=moment.isoformat())
+            who = self._seat(team, point.position)
+            offered = {answer.answer for answer in point.answers}
+            answer = "watch" if number == 1 and "watch" in offered else "continue"
+            await who.post(f"/decisions/{point.minute}/answer", answer=answer, reason="As everybody sees on the wall.")
 
     # ── looking ─────────────────────────────────────────────────────────────
-
-    async def _deployment(self) -> Deployment:
-        return await self._database.read(lambda session: session.get_one(Deployment, self._id))
 
     async def _row(self, phase: Phase, name: str) -> datetime:
         row = await self._database.read(lambda session: session.get_one(PhaseRun, (self._id, phase.key)))
@@ -209,69 +241,34 @@ class WholeDay(Drill):
         return at
 
     async def _tell_phase(self, phase: Phase) -> None:
-        told = await self._database.read(lambda session: _told(session, self._id, self._plan, phase))
+        told = await self._database.read(lambda session: phase_told(session, self._id, self._plan, phase))
         self._phases.append(told)
         self._say(f"phase {phase.number}: {told['state']}, {told['actual_s']} of {told['planned_s']} s planned")
         self._expect(told["state"] == State.COMPLETED, f"phase {phase.number} ended {told['state']}, not completed")
         for what in ("checklist_items", "steps", "decisions"):
             done, of = told[what]
             self._expect(done == of, f"{of - done} {what.replace('_', ' ')} of phase {phase.number} were not done")
+        done, of = told["scripts"]
+        self._expect(
+            done + told["manual_path"] >= of,
+            f"{of - done} scripts of phase {phase.number} were neither run nor replaced",
+        )
+
+    async def _tell_clock(self) -> None:
+        """At a factor: that the plan's clock did pass, and was set by nobody."""
+        deployment = await self._deployment()
+        rows = select(func.min(PhaseRun.started_at), func.max(PhaseRun.finished_at))
+        began, ended = await self._database.read(lambda session: _row_of(session, rows, self._id))
+        was_set = deployment.plan_clock.was_set_ahead(began, ended)
+        self._result["clock"] = {"plan_s": round((ended - began).total_seconds(), 1), "was_set_ahead": was_set}
+        if self._pace.factor is not None:
+            self._expect(not was_set, "somebody set the plan's clock ahead")
+            self._expect(deployment.plan_clock.speed == self._pace.factor, "somebody changed the clock's speed")
 
 
-async def _do_steps(member: Member, phase: Phase) -> int:
-    """What this person's page of the phase offers, once each. Returns how many presses that were."""
-    page = await member.page(f"/phases/{phase.key}")
-    offered = {step: (action, version) for action, step, _, version in _STEP.findall(page)}
-    for action, version in offered.values():
-        await member.post(html.unescape(action), version=version, text="drill evidence")
-    return len(offered)
-
-
-async def _database_now(session: AsyncSession) -> datetime:
-    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
-    return now
-
-
-async def _told(session: AsyncSession, deployment_id: int, plan: Plan, phase: Phase) -> dict[str, Any]:
-    """A phase as the last line has it; durations in seconds of the plan's clock."""
-    deployment = await session.get_one(Deployment, deployment_id)
-    row = await session.get_one(PhaseRun, (deployment_id, phase.key))
-    took = (row.finished_at - row.started_at).total_seconds() if row.started_at and row.finished_at else None
-    done = select(func.count()).where(
-        StepRun.deployment_id == deployment_id,
-        StepRun.phase == phase.key,
-        StepRun.attempt == attempt_of(deployment, phase),
-        StepRun.state == "done",
-    )
-    by_hand = done.where(StepRun.by_hand)
-    workable = [action for action in phase.actions if not is_by_traffic(phase, action)]
-    answered = select(func.count()).where(
-        Decision.deployment_id == deployment_id, Decision.attempt == deployment.attempt, Decision.answer != ""
-    )
-    keys = _items(plan, phase)
-    ticked = select(func.count(ChecklistState.item.distinct())).where(
-        ChecklistState.deployment_id == deployment_id, ChecklistState.item.in_(keys), ChecklistState.state == "done"
-    )
-    return {
-        "number": phase.number,
-        "key": phase.key,
-        "state": row.state,
-        "planned_s": phase.duration_s,
-        "actual_s": None if took is None else round(took, 1),
-        "checklist_items": [await session.scalar(ticked) or 0, len(keys)],
-        "steps": [await session.scalar(done) or 0, len(workable) + len(phase.after)],
-        "by_hand": await session.scalar(by_hand) or 0,
-        **({"shares": await _shares(session, deployment_id, phase)} if phase.canary else {}),
-        "decisions": [await session.scalar(answered) or 0 if phase.decisions else 0, len(phase.decisions)],
-    }
-
-
-def _items(plan: Plan, phase: Phase) -> list[str]:
-    """The keys of what people confirm before it; machines look after the others."""
-    if not phase.checklist:
-        return []
-    checklist = plan.checklist(phase.checklist)
-    return [state_key(plan, checklist, item) for item in checklist.items if not item.check]
+async def _row_of(session: AsyncSession, statement: Select[Any, Any], deployment_id: int) -> tuple[datetime, datetime]:
+    began, ended = (await session.execute(statement.where(PhaseRun.deployment_id == deployment_id))).one()
+    return began, ended
 
 
 def _canary_at(
@@ -279,16 +276,6 @@ def _canary_at(
 ) -> Callable[[AsyncSession], Awaitable[int | None]]:
     mine = (CanaryRun.deployment_id == deployment_id) & (CanaryRun.phase == phase.key)
     return _scalar(select(CanaryRun.id).where(mine, CanaryRun.step == step, CanaryRun.state == state.value))
-
-
-async def _shares(session: AsyncSession, deployment_id: int, phase: Phase) -> list[str]:
-    """What probes saw of each share that was wanted."""
-    mine = (Operation.deployment_id == deployment_id) & (Operation.target == phase.target)
-    wanted = select(Operation).where(mine, Operation.kind == "shift").order_by(Operation.id)
-    return [
-        f"{100 - each.want_blue} %: {Share(each.probes_agreeing, each.probes_total)}"
-        for each in await session.scalars(wanted)
-    ]
 
 
 def _scalar(statement: Select[int]) -> Callable[[AsyncSession], Awaitable[int | None]]:

@@ -19,6 +19,7 @@ from app.eventlog.log import Entry, Severity, append
 from app.phases.commands_rows import lock_row, payload_of, put, run_of
 from app.phases.forms import AgreeForm, MoveForm, PhaseForm
 from app.phases.queries import entry_of, exit_of, leads, phase_of, resume_of, states_of_phases
+from app.scripts.commands_over import end_with
 from app.web.access import Forbidden, Scope
 from app.web.figures import day, hm
 
@@ -81,6 +82,14 @@ async def change_phase(session: AsyncSession, scope: Scope, key: str, change: Ch
         payload=payload_of(key, happened),
     )
     await append(session, deployment.id, entry, scope.actor)
+    if change is Change.ABORT:
+        await end_scripts(session, scope, phase, now)
+
+
+async def end_scripts(session: AsyncSession, scope: Scope, phase: Phase, now: datetime) -> None:
+    """A phase that is over for good leaves no script running: all of them are ended, with all they started."""
+    what = f"phase {phase.number}"
+    await end_with(session, scope.id, phase=phase.key, what=what, who=scope.who, actor=scope.actor, now=now)
 
 
 def refuse_by_course(phase: Phase) -> None:

@@ -12,7 +12,7 @@ from app.domain.phases import SKIP_STANDS_FOR, Change, Happened, decide, evolve
 from app.domain.plan import Phase, Plan
 from app.domain.plan_clock import plan_now
 from app.eventlog.log import SYSTEM, Entry, append
-from app.phases.commands import refuse_by_course, refuse_stale
+from app.phases.commands import end_scripts, refuse_by_course, refuse_stale
 from app.phases.commands_rows import lock_row, payload_of, put, run_of
 from app.phases.forms import AgreeForm, PhaseForm
 from app.phases.queries import leads, phase_of
@@ -110,6 +110,7 @@ async def agree(session: AsyncSession, scope: Scope, key: str, form: AgreeForm) 
     text = f"{both} skipped phase {phase.number}, {phase.title}: {happened.reason}"
     entry = Entry(Change.SKIP.value, text, ("phases",), happened.reason, "warn", payload_of(key, happened))
     await append(session, deployment.id, entry, scope.actor)
+    await end_scripts(session, scope, phase, now)
 
 
 async def _is_seated(session: AsyncSession, row: PhaseRun) -> bool:

@@ -31,7 +31,7 @@ async def clock_view(session: AsyncSession, scope: Scope) -> ClockView | None:
         deployment_id=scope.id,
         plan_now=times.plan,
         speed=deployment.plan_clock.speed,
-        speeds=SPEEDS,
+        speeds=tuple(sorted({*SPEEDS, deployment.plan_clock.speed})),
         is_real=deployment.plan_clock.is_real,
         can_set=bool(scope.capabilities & {"administer", "lead", "proceed"}),
         next=next_mark(deployment, scope.plan, rows, times),

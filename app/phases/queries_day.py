@@ -15,9 +15,10 @@ from app.eventlog.log import versions_of
 from app.phases.commands_rows import rows_of
 from app.phases.commands_skip import is_asked, may_skip, same_hand
 from app.phases.queries import entry_of, leads, states_in
+from app.phases.queries_earlier import earlier_phases
 from app.phases.queries_span import Times, span_of, times_of
 from app.phases.queries_words import day_words, lead_of, mark_of, next_phase
-from app.phases.views import Asked, DayView, PhaseLine
+from app.phases.views import Asked, DayView, PhaseLine, Span
 from app.steps.queries import unsettled
 from app.web.access import Scope
 
@@ -31,6 +32,8 @@ async def day_view(session: AsyncSession, scope: Scope) -> DayView:
     times = times_of(deployment, await database_now(session))
     rows = await rows_of(session, deployment, scope.plan)
     states = states_in(rows)
+    runs = State.RUNNING in states.values()
+    earlier = await earlier_phases(session, deployment, scope.plan) if runs else {}
     upcoming = next_phase(scope.plan, states)
     lines: list[PhaseLine] = []
     for phase in scope.plan.phases:
@@ -41,7 +44,9 @@ async def day_view(session: AsyncSession, scope: Scope) -> DayView:
         if states[phase.key] in (State.RUNNING, State.ON_HOLD, State.COMPLETED) and phase.actions:
             left, failed = await unsettled(session, deployment, phase)
             steps = (len(phase.actions) - len(left) - len(failed), len(phase.actions))
-        lines.append(_line(scope, deployment, phase, rows[phase.key], times, conditions, steps, phase is upcoming))
+        row = rows[phase.key]
+        span = span_of(deployment, scope.plan.timezone, phase, row, times, earlier.get(phase.key, ()))
+        lines.append(_line(scope, deployment, phase, row, span, times, conditions, steps, phase is upcoming))
     headline, advice = await day_words(session, deployment, upcoming, rows, lines)
     return DayView(
         url=f"/d/{scope.id}/phases/_day",
@@ -65,6 +70,7 @@ def _line(
     deployment: Deployment,
     phase: Phase,
     row: PhaseRun,
+    span: Span,
     times: Times,
     conditions: tuple[Condition, ...],
     steps: tuple[int, int] | None,
@@ -80,7 +86,7 @@ def _line(
         lead=lead_of(scope.plan, phase),
         mark=mark,
         word=word,
-        span=span_of(deployment, scope.plan.timezone, phase, row, times),
+        span=span,
         note=_note(deployment, phase, row),
         held_since=row.state_since if state is State.ON_HOLD else None,
         conditions=conditions,

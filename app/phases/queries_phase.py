@@ -1,21 +1,25 @@
 """The page of one phase: where it stands, what must hold, what this person can do, its marks."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment
 from app.deployments.commands import database_now
 from app.domain.phases import BY_COURSE, Change, Condition, State, allowed
 from app.domain.plan import Phase
+from app.domain.signoff_words import listed
 from app.eventlog.log import versions_of
 from app.phases.commands import may_do
 from app.phases.commands_rows import rows_of
 from app.phases.commands_skip import may_skip
 from app.phases.queries import entry_of, exit_of, resume_of, states_in
 from app.phases.queries_day import RUNNING_EVERY_S, asked_of, passes
+from app.phases.queries_earlier import earlier_phases
 from app.phases.queries_span import marks_of, span_of, times_of
 from app.phases.queries_words import lead_of, mark_of, phase_words
 from app.phases.views import Control, MarksView, PhasePage, PhaseView
-from app.scripts.queries import Bound, scripts_of
+from app.scripts.queries import Bound, ended_with, open_commands, scripts_of
 from app.steps.queries_panels import after_view, steps_view
 from app.steps.views import Trouble as StepTrouble
 from app.web.access import Scope
@@ -51,8 +55,12 @@ async def phase_view(session: AsyncSession, scope: Scope, phase: Phase) -> Phase
     if state is State.RUNNING and phase.kind not in BY_COURSE:
         exits = await exit_of(session, deployment, phase)
     mark, word = mark_of(phase, state)
-    span = span_of(deployment, scope.plan.timezone, phase, row, times)
+    earlier = await earlier_phases(session, deployment, scope.plan) if state is State.RUNNING else {}
+    span = span_of(deployment, scope.plan.timezone, phase, row, times, earlier.get(phase.key, ()))
     headline, advice = phase_words(scope, deployment, phase, state, span, conditions, exits)
+    running = await open_commands(session, scope.id, phase)
+    is_ended = state in (State.ABORTED, State.SKIPPED)
+    ended = await ended_with(session, scope.id, phase, row.state_since) if is_ended else ""
     return PhaseView(
         url=f"/d/{scope.id}/phases/{phase.key}/_phase",
         key=phase.key,
@@ -66,7 +74,7 @@ async def phase_view(session: AsyncSession, scope: Scope, phase: Phase) -> Phase
         version=row.version,
         conditions=conditions,
         exits=exits,
-        controls=_controls(scope, phase, state, conditions, exits),
+        controls=_controls(scope, phase, state, conditions, exits, running),
         asked=asked_of(scope, phase, row, times.now),
         reason=row.reason,
         by=row.changed_by,
@@ -79,6 +87,7 @@ async def phase_view(session: AsyncSession, scope: Scope, phase: Phase) -> Phase
         is_by_course=phase.kind in BY_COURSE,
         links=_links(scope, phase),
         schedule_advice=phase.schedule.advice,
+        ended_scripts=ended,
         ticks=RUNNING_EVERY_S if passes(deployment, states) else 0,
     )
 
@@ -114,8 +123,10 @@ def _controls(
     state: State,
     conditions: tuple[Condition, ...],
     exits: tuple[Condition, ...],
+    running: Sequence[str],
 ) -> tuple[Control, ...]:
-    """What this person can do with the phase in this state; what is shut for now says why."""
+    """What this person can do with the phase in this state; what is shut for now says why. `running`: the scripts that
+    run now."""
     if phase.kind in BY_COURSE:
         return ()
     unmet = "; ".join(condition.text for condition in conditions if not condition.is_met)
@@ -130,11 +141,14 @@ def _controls(
         is_mine = may_skip(scope, phase) if change is Change.SKIP else may_do(scope, phase, change)
         if is_mine and allowed(state, change):
             url = f"/d/{scope.id}/phases/{phase.key}/{control.key}"
-            found.append(_filled(control, url, closed.get(control.key, "")))
+            says = control.says
+            if running and change in (Change.ABORT, Change.SKIP):
+                says = f"Ends its script, with all it started: {listed(running)}. {says}"
+            found.append(_filled(control, url, closed.get(control.key, ""), says))
     return tuple(found)
 
 
-def _filled(control: Control, url: str, closed: str) -> Control:
+def _filled(control: Control, url: str, closed: str, says: str) -> Control:
     return Control(
         control.key,
         control.title,
@@ -143,7 +157,7 @@ def _filled(control: Control, url: str, closed: str) -> Control:
         control.needs_reason,
         control.needs_time,
         closed,
-        control.says,
+        says,
     )
 
 

@@ -1,5 +1,6 @@
 """Planned against actual: what a phase's clock says, and in what words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,6 +9,7 @@ from app.db.tables import Deployment, PhaseRun
 from app.domain.phases import State
 from app.domain.plan import Phase
 from app.domain.plan_clock import plan_now
+from app.phases.queries_earlier import progress_of
 from app.phases.views import MarkLine, Span
 from app.web.figures import MINUS, SPACE, hm
 
@@ -52,16 +54,17 @@ def from_to(start: datetime, end: datetime, zone: str) -> str:
     return f"{when(start, zone)} to {hm(end, zone) if is_same else when(end, zone)}"
 
 
-def span_of(deployment: Deployment, zone: str, phase: Phase, row: PhaseRun, times: Times) -> Span:
+def span_of(
+    deployment: Deployment, zone: str, phase: Phase, row: PhaseRun, times: Times, earlier: Sequence[float] = ()
+) -> Span:
+    """`earlier`: seconds that the phase took on other days (queries_earlier)."""
     planned_for = timedelta(seconds=phase.duration_s)
     state = State(row.state)
     lasted = (row.finished_at or times.plan) - row.started_at if row.started_at else None
     over = lasted - planned_for if lasted is not None else timedelta()
-    bar = None
-    if state is State.RUNNING and row.started_at is not None and over <= timedelta():
-        speed = deployment.plan_clock.speed
-        started = times.now - (times.plan - row.started_at) / speed
-        bar = (started, started + planned_for / speed)
+    progress = None
+    if state is State.RUNNING and row.started_at is not None:
+        progress = progress_of(deployment, phase, row.started_at, times.plan, earlier, times.now)
     return Span(
         planned=from_to(row.planned_at, row.planned_at + planned_for, zone) if row.planned_at else "",
         actual=_actual(row, zone, lasted),
@@ -69,7 +72,7 @@ def span_of(deployment: Deployment, zone: str, phase: Phase, row: PhaseRun, time
         took=length(lasted) if lasted is not None else "",
         late=_late(deployment, row, state, times),
         over=length(over) if over >= LATE_AFTER else "",
-        bar=bar,
+        progress=progress,
     )
 
 

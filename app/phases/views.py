@@ -8,6 +8,7 @@ from typing import Literal
 from app.domain.phases import Condition
 from app.scripts.views import Script
 from app.steps.views import AfterView, StepsView
+from app.web.progress import ProgressView
 
 Mark = Literal["wait", "run", "hold", "ok", "withdrawn", "nogo"]
 
@@ -31,7 +32,7 @@ class Asked:
 class Span:
     """Planned and actual time of a phase in words of the plan's clock: "Fri 6 Mar, 14:00 to 14:40". `late` is how much
     later than planned it began or should have begun, `over` what it runs or ran longer than planned ("12 min"); empty
-    where there is nothing to say. `bar` is the run of its bar in real time (start, end) while it is within its time."""
+    where there is nothing to say. `progress` is how far it is against what is expected, while it runs."""
 
     planned: str
     actual: str
@@ -39,7 +40,7 @@ class Span:
     took: str = ""
     late: str = ""
     over: str = ""
-    bar: tuple[datetime, datetime] | None = None
+    progress: ProgressView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,8 @@ class PhaseView:
     links: tuple[tuple[str, str], ...] = ()
     """Where a phase is run that follows the deployment's course: rows of (title, address)."""
     schedule_advice: str = ""
+    ended_scripts: str = ""
+    """What became of the scripts that ran when it was aborted or skipped, in a sentence."""
     ticks: int = 0
 
     @property

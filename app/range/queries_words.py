@@ -30,6 +30,7 @@ _CUSTOMERS = {
 }
 _AWS = {"faults": ("let the simulated AWS fail in {value} ways", "let the simulated AWS answer well again")}
 _GITHUB = {"refuse": ("made GitHub’s stand-in refuse changes", "let GitHub’s stand-in take changes")}
+_SLOTBOOK = {"refuse": ("locked the slot book’s stand-in", "unlocked the slot book’s stand-in")}
 _SENTENCES = {
     "blue": _RELEASE,
     "green": _RELEASE,
@@ -37,6 +38,7 @@ _SENTENCES = {
     "customers": _CUSTOMERS,
     "aws": _AWS,
     "github": _GITHUB,
+    "slotbook": _SLOTBOOK,
 }
 
 _WRONG = {

@@ -55,6 +55,11 @@ class GithubKnobs(Knobset):
     """The stand-in for GitHub answers 403 to every change."""
 
 
+class SlotbookKnobs(Knobset):
+    refuse: bool = False
+    """The stand-in for a port's slot book answers 423 to every change."""
+
+
 class Knobs(Knobset):
     blue: ReleaseKnobs = ReleaseKnobs()
     green: ReleaseKnobs = ReleaseKnobs()
@@ -62,6 +67,7 @@ class Knobs(Knobset):
     customers: CustomerKnobs = CustomerKnobs()
     aws: AwsKnobs = AwsKnobs()
     github: GithubKnobs = GithubKnobs()
+    slotbook: SlotbookKnobs = SlotbookKnobs()
 
     def changed_by(self, part: Mapping[str, JsonValue]) -> "Knobs":
         """These knobs with `part` (any part of the same shape) laid over. Raises pydantic.ValidationError."""

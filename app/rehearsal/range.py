@@ -22,6 +22,7 @@ from app.rehearsal.control import STAGING, agent_routes, control_routes
 from app.rehearsal.direction import Direction
 from app.rehearsal.github import GITHUB_KEY, Organisations, github_routes
 from app.rehearsal.haproxy import HaproxyView
+from app.rehearsal.slotbook import SLOTBOOK_KEY, SlotBook, slotbook_routes
 from app.rehearsal.stage import RangePorts, Stage
 
 CONTROL_KEY = "control.token"
@@ -61,6 +62,8 @@ def application(
 
     routes = control_routes(direction, token(folder / CONTROL_KEY))
     routes += github_routes(Organisations(folder), token(folder / GITHUB_KEY), lambda: direction.knobs.github.refuse)
+    book_token = token(folder / SLOTBOOK_KEY)
+    routes += slotbook_routes(SlotBook(folder), book_token, lambda: direction.knobs.slotbook.refuse)
     if view is None:
         routes += agent_routes(agent, token(folder / AGENT_KEY))
     if stage.staging is not None:

@@ -13,6 +13,7 @@ from app.rehearsal.control import STAGING
 from app.rehearsal.github import GITHUB_KEY
 from app.rehearsal.ports import Ports
 from app.rehearsal.range import AGENT_KEY, CONTROL_KEY
+from app.rehearsal.slotbook import SLOTBOOK_KEY
 
 RangeTarget = Literal["agent", "haproxy", "aws"]
 TARGETS: tuple[str, ...] = get_args(RangeTarget)
@@ -21,6 +22,10 @@ TARGETS: tuple[str, ...] = get_args(RangeTarget)
 SCRIPTS = Path(__file__).with_name("scripts")
 GITHUB_VARIABLE = "RANGE_GITHUB"
 """Where the scripts find the range's stand-in for GitHub: host:port, in the environment of the workers."""
+SLOTBOOK_VARIABLE = "RANGE_SLOTBOOK"
+"""The same of the stand-in for a port's slot book."""
+STAND_INS = {GITHUB_VARIABLE: GITHUB_KEY, SLOTBOOK_VARIABLE: SLOTBOOK_KEY}
+"""What scripts can talk to: the variable that says where → the file of its token."""
 
 
 def is_target(word: str) -> TypeGuard[RangeTarget]:
@@ -67,9 +72,9 @@ def write_site(
         customers[second] = _address(ports.control) + STAGING
     scripts = {
         "folder": str(SCRIPTS),
-        "environment": [GITHUB_VARIABLE],
-        "shown": [GITHUB_VARIABLE],
-        "secrets": {f"{GITHUB_VARIABLE}_TOKEN": str(range_folder / GITHUB_KEY)},
+        "environment": list(STAND_INS),
+        "shown": list(STAND_INS),
+        "secrets": {f"{variable}_TOKEN": str(range_folder / key) for variable, key in STAND_INS.items()},
     }
     around = {**control, "customers": customers}
     site = {"kind": "range", "targets": targets, "range": around, "scripts": scripts}

@@ -26,7 +26,7 @@ from app.rehearsal.haproxy import NoHaproxy
 from app.rehearsal.initdb import PostgresFailed
 from app.rehearsal.ports import NoPort, Ports, Reservation
 from app.rehearsal.postgres import EmbeddedPostgres
-from app.rehearsal.site_file import GITHUB_VARIABLE, RangeTarget, write_site
+from app.rehearsal.site_file import STAND_INS, RangeTarget, write_site
 from app.rehearsal.spawn import last_lines, spawn
 from app.rehearsal.tending import Tending
 from app.rehearsal.toys import RELEASES
@@ -253,7 +253,7 @@ class Installation:
             "GONOGO_DATA": str(self.data_dir),
             "GONOGO_PORT": str(self.ports.web),
             **({"GONOGO_PLAN": str(self._plan_file)} if self._plan_file else {}),
-            GITHUB_VARIABLE: f"127.0.0.1:{self.ports.control}",
+            **dict.fromkeys(STAND_INS, f"127.0.0.1:{self.ports.control}"),
             **self._extra,
         }
 

@@ -21,13 +21,13 @@ from app.domain.steps import TEXT_LIMIT, Change, Happened, may_happen, owners
 from app.domain.steps import State as StepState
 from app.eventlog.log import SYSTEM, Entry, append, touch
 from app.phases.commands_rows import lock_row
+from app.scripts.commands_over import OPEN
 from app.scripts.forms import ScriptForm
 from app.steps.commands import find, lock_step, may_do, record
 from app.web.access import Forbidden, NotFound, Scope, plan_by_hash
 
 LEASE = timedelta(seconds=6)
 """How long after a worker's last sign of life its run counts as lost."""
-OPEN = (State.WAITING.value, State.RUNNING.value)
 
 
 def script_of(plan: Plan, phase_key: str, step_key: str) -> tuple[Phase, Action]:
@@ -152,8 +152,11 @@ async def abort_run(session: AsyncSession, scope: Scope, phase_key: str, step_ke
     )
     await append(session, deployment.id, entry, scope.actor)
     if run.state == State.WAITING.value:
-        verdict = Verdict(State.ABORTED, f"Aborted by {scope.who} before it began.")
-        await _end(session, deployment, scope.plan, run, verdict, code=None, last=())
+        await _end(session, deployment, scope.plan, run, _not_begun(run), code=None, last=())
+
+
+def _not_begun(run: ScriptRun) -> Verdict:
+    return Verdict(State.ABORTED, f"Aborted by {run.abort_by} before it began.")
 
 
 # ── workers ─────────────────────────────────────────────────────────────────
@@ -162,12 +165,13 @@ async def abort_run(session: AsyncSession, scope: Scope, phase_key: str, step_ke
 async def claim(session: AsyncSession, run_id: int, worker: str) -> ScriptRun | None:
     """Take a run that waits. From here on nobody else begins it: whatever happens to this worker, it may have begun.
 
-    The same worker may ask twice: PostgreSQL can go away between the commit and its answer. Nothing was begun then."""
+    The same worker may ask twice: PostgreSQL can go away between the commit and its answer. Nothing was begun then.
+    One that is to be aborted is never begun."""
     is_waiting = ScriptRun.state == State.WAITING.value
     is_mine = (ScriptRun.state == State.RUNNING.value) & (ScriptRun.worker == worker)
     statement = (
         update(ScriptRun)
-        .where(ScriptRun.id == run_id, or_(is_waiting, is_mine))
+        .where(ScriptRun.id == run_id, or_(is_waiting, is_mine), ScriptRun.abort_at.is_(None))
         .values(
             state=State.RUNNING.value,
             worker=worker,
@@ -181,6 +185,21 @@ async def claim(session: AsyncSession, run_id: int, worker: str) -> ScriptRun | 
     if run is not None:
         await touch(session, run.deployment_id, ("scripts",))
     return run
+
+
+async def end_unbegun(session: AsyncSession, run_id: int) -> bool:
+    """Record the end of a run that somebody aborted before a worker began it. False where it is none such."""
+    found = await session.get(ScriptRun, run_id)
+    if found is None:
+        return False
+    deployment = await lock(session, found.deployment_id)
+    plan = await plan_of_deployment(session, deployment)
+    await lock_row(session, deployment, plan, found.phase)
+    run = await _locked(session, run_id)
+    if run.state != State.WAITING.value or run.abort_at is None:
+        return False
+    await _end(session, deployment, plan, run, _not_begun(run), code=None, last=())
+    return True
 
 
 async def renew(session: AsyncSession, run_id: int, worker: str) -> tuple[bool, bool]:

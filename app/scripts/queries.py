@@ -3,36 +3,38 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from statistics import median
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, ScriptOutput, ScriptRun
 from app.deployments.commands import database_now
+from app.domain.estimates import COMPARED, estimate, planned_for
 from app.domain.phases import WORDS as PHASE_WORDS
 from app.domain.phases import State as PhaseState
 from app.domain.plan import Action, Phase
-from app.domain.scripts import ENDED, State, signals_seen
+from app.domain.scripts import ENDED, WORDS, State, signals_seen
 from app.domain.signoff_words import in_sentence, listed
 from app.domain.steps import Change, Step, may_happen, owners
 from app.domain.steps import State as StepState
 from app.eventlog.log import versions_of
 from app.phases.commands_rows import rows_of as phase_rows
 from app.ports.script import Scripts
-from app.scripts.views import Estimate, Mark, OutputView, Script, ScriptView, SignalLine
+from app.scripts.commands_over import OPEN
+from app.scripts.views import Mark, OutputView, Script, ScriptView, SignalLine
 from app.steps.commands import may_do
 from app.steps.queries import attempt_of, rows_of, step_of
+from app.steps.queries_earlier import watches
 from app.web.access import NotFound, Scope
 from app.web.figures import took
+from app.web.progress import NOBODY_KNOWS, ProgressView, expected_words, running_view
 
 AT_ONCE = 64 * 1024
 """Characters of output in one answer."""
 BEHIND_MOST = 256 * 1024
 """A browser that is further behind gets the newest of it and a mark."""
 AT_FIRST = 64 * 1024
-RUNS_COMPARED = 20
 GAP = "… the middle of the output is left out here …\n"
 
 _MARKS: dict[State, tuple[Mark, str]] = {
@@ -85,6 +87,33 @@ async def newest_run(session: AsyncSession, deployment_id: int, phase: str, step
     return (await session.execute(newest)).scalar_one_or_none()
 
 
+async def open_commands(session: AsyncSession, deployment_id: int, phase: Phase) -> list[str]:
+    """The commands of the phase's scripts that are not over."""
+    wanted = select(ScriptRun.command).where(
+        ScriptRun.deployment_id == deployment_id, ScriptRun.phase == phase.key, ScriptRun.state.in_(OPEN)
+    )
+    return [shlex.join(str(part) for part in command) for command in await session.scalars(wanted)]
+
+
+async def ended_with(session: AsyncSession, deployment_id: int, phase: Phase, since: datetime) -> str:
+    """What became of the scripts that ran when the phase ended for good, at `since`; empty if none did."""
+    wanted = select(ScriptRun).where(
+        ScriptRun.deployment_id == deployment_id, ScriptRun.phase == phase.key, ScriptRun.abort_at >= since
+    )
+    runs = (await session.scalars(wanted.order_by(ScriptRun.id).execution_options(populate_existing=True))).all()
+    said: list[str] = []
+    for run in runs:
+        command = shlex.join(str(part) for part in run.command)
+        match State(run.state):
+            case State.WAITING | State.RUNNING:
+                said.append(f"Its script is ended now, with all it started, within 5 s: {command}.")
+            case State.ABORTED:
+                said.append(f"Its script was ended with it: {command}.")
+            case _:
+                said.append(f"Its script {WORDS[State(run.state)]} before it could be ended: {command}.")
+    return " ".join(said)
+
+
 async def script_view(session: AsyncSession, scope: Scope, phase: Phase, action: Action, bound: Bound) -> ScriptView:
     versions = await versions_of(session, scope.id)
     deployment = await session.get_one(Deployment, scope.id, populate_existing=True)
@@ -130,7 +159,7 @@ async def script_view(session: AsyncSession, scope: Scope, phase: Phase, action:
         asked_at=run.requested_at if run is not None and state is State.WAITING else None,
         ended_at=run.finished_at if run is not None else None,
         took=_took(run),
-        estimate=await _estimate(session, phase, action, run if is_open else None),
+        progress=await _progress(session, deployment, phase, action, run if is_open else None, now),
         signals=_signals(action, run, is_open=is_open),
         is_open=is_open,
     )
@@ -165,28 +194,29 @@ def _took(run: ScriptRun | None) -> str:
     return took((run.finished_at - run.started_at).total_seconds())
 
 
-async def _estimate(session: AsyncSession, phase: Phase, action: Action, run: ScriptRun | None) -> Estimate:
-    """From what the same command took here before; without such runs there is no end to be shown."""
-    wanted = select(ScriptRun.started_at, ScriptRun.finished_at).where(
-        ScriptRun.phase == phase.key,
-        ScriptRun.step == action.key,
-        ScriptRun.command == list(action.command),
-        ScriptRun.state == State.DONE.value,
+async def _progress(
+    session: AsyncSession, deployment: Deployment, phase: Phase, action: Action, run: ScriptRun | None, now: datetime
+) -> ProgressView:
+    """Against the plan, and against what the same command took here before. `run` is the one that is not over."""
+    wanted = (
+        select(ScriptRun.started_at, ScriptRun.finished_at)
+        .join(Deployment, Deployment.id == ScriptRun.deployment_id)
+        .where(
+            Deployment.mode == deployment.mode,
+            ScriptRun.phase == phase.key,
+            ScriptRun.step == action.key,
+            ScriptRun.command == list(action.command),
+            ScriptRun.state == State.DONE.value,
+        )
+        .order_by(ScriptRun.id.desc())
+        .limit(COMPARED)
     )
-    rows = (await session.execute(wanted.order_by(ScriptRun.id.desc()).limit(RUNS_COMPARED))).all()
-    seconds = [(ended - began).total_seconds() for began, ended in rows if began is not None and ended is not None]
-    began = run.started_at if run is not None else None
-    if not seconds:
-        return Estimate("It did not run here before, so nobody knows how long it takes.", began)
-    usual = median(seconds)
-    count = "1 run" if len(seconds) == 1 else f"{len(seconds)} runs"
-    ends_at = began + timedelta(seconds=usual) if began is not None else None
-    return Estimate(f"Usually {_usual(usual)}, from {count}.", began, ends_at)
-
-
-def _usual(seconds: float) -> str:
-    """Tenths of seconds say nothing about the next run, unless it is over at once."""
-    return took(seconds if seconds < 10 else float(round(seconds))).replace(".0", "")
+    rows = (await session.execute(wanted)).all()
+    earlier = [(ended - began).total_seconds() for began, ended in rows if began is not None and ended is not None]
+    expected = estimate(planned_for(action), earlier)
+    if run is None or run.started_at is None:
+        return ProgressView(expected_words(expected) or NOBODY_KNOWS)
+    return running_view(expected, *watches(deployment, run.started_at, now), now)
 
 
 def _signals(action: Action, run: ScriptRun | None, *, is_open: bool) -> tuple[SignalLine, ...]:

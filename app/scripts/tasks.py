@@ -9,6 +9,7 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, TypeVar
 
 import structlog
@@ -109,6 +110,7 @@ class Runs:
     async def _claim_and_run(self, run_id: int, why_not: str) -> None:
         run = await self.database.run(lambda session: commands.claim(session, run_id, self.worker))
         if run is None:
+            await self.database.run(lambda session: commands.end_unbegun(session, run_id))
             return
         log.info("script.begun", run=run_id, worker=self.worker)
         action = await self.database.read(lambda session: _action_of(session, run))
@@ -136,8 +138,9 @@ class Runs:
             found = await session.get(ScriptRun, run_id, populate_existing=True)
             if found is None or found.state != State.WAITING.value:
                 return None
-            now = await database_now(session)
-            return [str(part) for part in found.command], (now - found.requested_at).total_seconds()
+            waited = (await database_now(session) - found.requested_at).total_seconds()
+            # Nobody runs what somebody aborted: there is no better worker to wait for.
+            return [str(part) for part in found.command], inf if found.abort_at is not None else waited
 
         found = await self.database.read(look)
         if found is None:

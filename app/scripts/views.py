@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from app.web.progress import NOTHING_EXPECTED, ProgressView
+
 Mark = Literal["wait", "run", "ok", "crit", "withdrawn", "warn"]
 
 
@@ -19,15 +21,6 @@ class SignalLine:
     at: datetime | None = None
     line: int = 0
     said: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """How long it usually takes here: the median of earlier runs that succeeded. `ends_at` while it runs."""
-
-    words: str
-    started_at: datetime | None = None
-    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +55,7 @@ class ScriptView:
     asked_at: datetime | None = None
     ended_at: datetime | None = None
     took: str = ""
-    estimate: Estimate = Estimate("")
+    progress: ProgressView = NOTHING_EXPECTED
     signals: tuple[SignalLine, ...] = ()
     is_open: bool = False
     topics: str = "scripts phases"

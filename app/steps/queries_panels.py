@@ -28,6 +28,7 @@ from app.eventlog.log import versions_of
 from app.phases.commands_rows import rows_of as phase_rows
 from app.steps.commands import may_do
 from app.steps.queries import Moved, moved_by_traffic, rows_of, step_of
+from app.steps.queries_earlier import earlier_steps, progress_of
 from app.steps.views import AfterGroup, AfterView, Mark, StepCard, StepMove, StepsView, Trouble
 from app.web.access import Scope
 from app.web.figures import took
@@ -62,13 +63,18 @@ async def steps_view(session: AsyncSession, scope: Scope, phase: Phase, trouble:
     versions = await versions_of(session, scope.id)
     deployment, state, version, now = await _ground(session, scope, phase)
     rows = await rows_of(session, deployment, phase)
+    runs = any(row.state == State.RUNNING for row in rows.values())
+    earlier = await earlier_steps(session, deployment, scope.plan, phase) if runs else {}
     cards: list[StepCard] = []
     for action in phase.actions:
         if is_by_traffic(phase, action):
             moved = await moved_by_traffic(session, deployment, phase, action)
             cards.append(_traffic_card(scope, phase, action, moved))
         else:
-            cards.append(_card(scope, phase, state, action, rows.get(action.key), version, trouble))
+            card = _card(scope, phase, state, action, rows.get(action.key), version, trouble)
+            step = step_of(rows.get(action.key))
+            taken = earlier.get((action.key, step.by_hand), ())
+            cards.append(replace(card, progress=progress_of(deployment, phase, action, step, taken, now)))
     return StepsView(
         url=f"/d/{scope.id}/phases/{phase.key}/steps/_steps",
         cards=tuple(cards),

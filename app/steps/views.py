@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import Literal
 
 from app.checklists.views import Piece
+from app.web.progress import ProgressView
+
+RUNNING_EVERY_S = 10
 
 Mark = Literal["wait", "run", "ok", "crit", "withdrawn"]
 
@@ -54,6 +57,8 @@ class StepCard:
     who: str = ""
     since: datetime | None = None
     """When a running step was started; it ages in sight."""
+    progress: ProgressView | None = None
+    """How far it is against what is expected, while it runs."""
     at: datetime | None = None
     took: str = ""
     tries: int = 0
@@ -74,6 +79,11 @@ class StepsView:
     now: datetime
     versions: Mapping[str, int]
     topics: str = "phases"
+
+    @property
+    def ticks(self) -> int:
+        """How often the panel draws itself anew, in seconds: that a step is late is the server's to say."""
+        return RUNNING_EVERY_S if any(card.progress for card in self.cards) else 0
 
 
 @dataclass(frozen=True, slots=True)

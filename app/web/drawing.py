@@ -35,6 +35,31 @@ def share(done: float, total: float) -> str:
     return number(clamp(done / total * 100, 0, 100) if total > 0 else 0)
 
 
+# ── work that runs, against what is expected ──────────────────────────────────────────────────────────────────────
+
+WORK_END = 95.0
+"""Percent of the bar's width that the longer of the two takes, what is expected and what has passed: whatever runs
+never looks as if it were done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A bar of work: `fill` is what has passed within what is expected, `over` what goes beyond it, from `mark` on,
+    where the expected end stands. Percent as text."""
+
+    fill: str
+    mark: str
+    over: str
+
+
+def work(elapsed: float, expected: float) -> Work:
+    """One scale for both, growing with whichever is longer: overdue work pushes its expected end back."""
+    longest = max(elapsed, expected, 1e-9)
+    mark = max(expected, 0) / longest * WORK_END
+    done = clamp(elapsed, 0, longest) / longest * WORK_END
+    return Work(number(min(done, mark)), number(mark), number(max(done - mark, 0)))
+
+
 # ── the operation axis ────────────────────────────────────────────────────────────────────────────────────────────
 
 

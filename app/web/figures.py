@@ -49,6 +49,23 @@ def took(seconds: float | None) -> str:
     return f"{minutes}{SPACE}min" + (f" {rest}{SPACE}s" if rest else "")
 
 
+def about(seconds: float) -> str:
+    """A length that is expected, or a difference: "0.4 s", "42 s", "2 min 10 s", "25 min", "1 h 40 min", "7 days"."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f}".removesuffix(".0") + f"{SPACE}s"
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole}{SPACE}s"
+    if whole < 600:
+        minutes, rest = divmod(whole, 60)
+        return f"{minutes}{SPACE}min" + (f" {rest}{SPACE}s" if rest else "")
+    minutes = round(seconds / 60)
+    days, rest = divmod(minutes, 24 * 60)
+    hours, left = divmod(rest, 60)
+    parts = [(days, "day" if days == 1 else "days"), (hours, "h"), (0 if days else left, "min")]
+    return " ".join(f"{amount}{SPACE}{unit}" for amount, unit in parts if amount)
+
+
 def age(seconds: float | None) -> str:
     """How long since: "0.4 s", "12 s", "3 min", "2 h", "4 days"; without the word "ago"."""
     if seconds is None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from app.web.progress import ProgressView
+
 _NOW = datetime(2026, 3, 6, 19, 10, 7, 400_000, tzinfo=UTC)
 
 
@@ -15,7 +17,7 @@ class GallerySpan:
     planned_for: str = "45 min"
     late: str = ""
     over: str = ""
-    bar: tuple[datetime, datetime] | None = None
+    progress: ProgressView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,16 @@ PHASES = (
         "running", "3", "Staging deployment", "run", "RUNNING", steps=(2, 5), is_next=True, is_led_by_you=True,
         span=GallerySpan(
             actual="since Fri 6 Mar, 14:00, 10 min so far",
-            bar=(_NOW - timedelta(minutes=10), _NOW + timedelta(minutes=40)),
+            progress=ProgressView("Usually 46 min (2 runs), planned 50 min", _NOW - timedelta(minutes=10),
+                                  _NOW + timedelta(minutes=36)),
+        ),
+    ),
+    GalleryPhase(
+        "overdue", "3", "Staging deployment", "run", "RUNNING", steps=(4, 5), is_next=True,
+        span=GallerySpan(
+            actual="since Fri 6 Mar, 14:00, 1 h 2 min so far", over="12 min",
+            progress=ProgressView("Planned 50 min", _NOW - timedelta(minutes=62), _NOW - timedelta(minutes=12),
+                                  "12 min longer than planned"),
         ),
     ),
     GalleryPhase(
@@ -180,6 +191,7 @@ class GalleryStep:
     proof: tuple[GalleryPiece, ...] = ()
     who: str = ""
     since: datetime | None = None
+    progress: ProgressView | None = None
     at: datetime | None = None
     took: str = ""
     tries: int = 0
@@ -200,11 +212,19 @@ STEPS = (
     replace(
         _SCRIPT, key="running", mark="run", word="RUNNING", who="Dana Ortiz, DevOps lead", tries=2,
         since=_NOW - timedelta(minutes=4),
+        progress=ProgressView("Usually 12 min (5 runs), planned 15 min", _NOW - timedelta(minutes=4),
+                              _NOW + timedelta(minutes=8)),
         moves=(
             GalleryMove("finish", "It is done", "What shows it", "primary", True, "What shows it is missing."),
             GalleryMove("fail", "It failed", "What happened", "nogo"),
             GalleryMove("undo", "Take it back"),
         ),
+    ),
+    replace(
+        _SCRIPT, key="overdue", mark="run", word="RUNNING", who="Dana Ortiz, DevOps lead", tries=1, moves=(),
+        since=_NOW - timedelta(minutes=17),
+        progress=ProgressView("Planned 15 min", _NOW - timedelta(minutes=17), _NOW - timedelta(minutes=2),
+                              "2 min longer than planned"),
     ),
     replace(
         _SCRIPT, key="failed", mark="crit", word="FAILED", who="Dana Ortiz, DevOps lead", at=_NOW, took="4 min 2 s",

@@ -3,16 +3,9 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from app.web.progress import NOTHING_EXPECTED, ProgressView
+
 _NOW = datetime(2026, 3, 6, 19, 10, 7, 400_000, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class GalleryEstimate:
-    """As scripts.views.Estimate."""
-
-    words: str = "It did not run here before, so nobody knows how long it takes."
-    started_at: datetime | None = None
-    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +46,7 @@ class GalleryScript:
     asked_at: datetime | None = None
     ended_at: datetime | None = None
     took: str = ""
-    estimate: GalleryEstimate = GalleryEstimate()
+    progress: ProgressView = NOTHING_EXPECTED
     signals: tuple[GallerySignal, ...] = ()
     is_open: bool = False
     seen: int = 1
@@ -69,7 +62,8 @@ _OPEN_SIGNALS = (
 _RUNNING = GalleryScript(
     "running", "run", "RUNNING", "Dana Ortiz, DevOps lead runs it.", run=1, is_open=True, abort_url="#",
     since=_NOW - timedelta(seconds=12), signals=_OPEN_SIGNALS,
-    estimate=GalleryEstimate("Usually 42 s, from 3 runs.", _NOW - timedelta(seconds=12), _NOW + timedelta(seconds=30)),
+    progress=ProgressView("Usually 42 s (3 runs), planned 30 min", _NOW - timedelta(seconds=12),
+                          _NOW + timedelta(seconds=30)),
 )  # fmt: skip
 SCRIPTS = (
     GalleryScript("ready", run_url="#"),
@@ -79,9 +73,13 @@ SCRIPTS = (
     GalleryScript("waiting", sentence="Dana Ortiz, DevOps lead asked for it; the first free worker takes it.",
                   word="Waiting", run=1, is_open=True, abort_url="#", asked_at=_NOW - timedelta(seconds=1)),
     _RUNNING,
-    replace(_RUNNING, key="first", estimate=GalleryEstimate(started_at=_RUNNING.since)),
+    replace(_RUNNING, key="first", progress=NOTHING_EXPECTED),
+    replace(_RUNNING, key="beyond", since=_NOW - timedelta(seconds=51), progress=ProgressView(
+        "Usually 42 s (3 runs), planned 30 min", _NOW - timedelta(seconds=51), _NOW - timedelta(seconds=9))),
+    replace(_RUNNING, key="late", since=_NOW - timedelta(minutes=32), progress=ProgressView(
+        "Planned 30 min", _NOW - timedelta(minutes=32), _NOW - timedelta(minutes=2), "2 min longer than planned")),
     GalleryScript("done", "ok", "Succeeded", "Exit code 0, all 2 success signals seen", run=1, ended_at=_NOW,
-                  took="41.8 s", estimate=GalleryEstimate("Usually 42 s, from 4 runs.")),
+                  took="41.8 s", progress=ProgressView("Usually 42 s (4 runs), planned 30 min")),
     GalleryScript(
         "failed", "crit", "FAILED",
         "Its output says “HTTP 403 Forbidden” in line 14: gh: HTTP 403 Forbidden (https://api.github.example)",

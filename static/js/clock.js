@@ -4,6 +4,7 @@ import { say } from "./say.js";
 
 const TICK_MS = 200;
 const SPOKEN = [60, 30, 10];
+const WORK_END = 95; // percent: what runs never looks as if it were done
 let offset = null;
 let heardAt = null;
 const spoken = new Set();
@@ -35,6 +36,21 @@ function speak(element, seconds) {
   say(`${mark} seconds left.`);
 }
 
+/** Work that runs, as app/web/drawing.py draws it: one scale for what has passed and what is expected. */
+function drawWork(bar, now) {
+  const from = Date.parse(bar.dataset.workFrom);
+  const expected = Math.max(0, Date.parse(bar.dataset.workTo) - from);
+  const elapsed = Math.max(0, now - from);
+  const longest = Math.max(elapsed, expected, 1);
+  const mark = (expected / longest) * WORK_END;
+  const done = (elapsed / longest) * WORK_END;
+  const put = (part, name, value) => bar.querySelector(part).setAttribute(name, value.toFixed(2));
+  put(".fill", "width", Math.min(done, mark));
+  put(".over", "x", mark);
+  put(".over", "width", Math.max(0, done - mark));
+  put(".mark", "x", mark);
+}
+
 function tick() {
   const now = serverNow();
   if (now === null) return;
@@ -61,6 +77,7 @@ function tick() {
     const share = (now - from) / (Date.parse(element.dataset.runTo) - from);
     element.setAttribute("width", String(Math.min(100, Math.max(0, share * 100))));
   }
+  for (const bar of document.querySelectorAll("[data-work-from]")) drawWork(bar, now);
 }
 
 document.addEventListener("live:hello", learn);

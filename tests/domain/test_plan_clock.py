@@ -46,8 +46,8 @@ def test_jumps_go_ahead_and_no_farther_than_a_year(ahead: timedelta) -> None:
         jump_to(PlanClock(), NOW + ahead, NOW)
 
 
-@pytest.mark.parametrize("speed", [0, -1, 2, 61])
-def test_other_speeds_are_refused(speed: int) -> None:
+@pytest.mark.parametrize("speed", [0, -1, 3601, 10**9])
+def test_what_is_no_speed_is_refused(speed: int) -> None:
     with pytest.raises(Rejected, match="does not run"):
         run_at(PlanClock(), speed, NOW)
 
@@ -87,3 +87,13 @@ def test_a_clock_is_set_only_so_often() -> None:
         clock = run_at(clock, 10, NOW)
     with pytest.raises(Rejected, match="200 times"):
         run_at(clock, 1, NOW)
+
+
+def test_a_jump_between_two_moments_is_told_and_a_faster_clock_is_none() -> None:
+    clock = run_at(PlanClock(), 60, NOW)
+    hour = NOW + timedelta(hours=1)
+    assert not clock.was_set_ahead(NOW - timedelta(hours=1), hour)
+    clock = jump_to(clock, NOW + timedelta(minutes=30), NOW + timedelta(seconds=10))
+    assert clock.was_set_ahead(NOW, hour)
+    assert not clock.was_set_ahead(NOW, NOW + timedelta(minutes=20))
+    assert not clock.was_set_ahead(hour, hour + timedelta(hours=1))

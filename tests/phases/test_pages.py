@@ -121,7 +121,7 @@ async def test_what_people_write_is_shown_as_they_wrote_it_and_does_nothing(web:
         ("/github/hold", {"version": 1, "reason": "r" * 20_000}),
         ("/github/steps/access_status/start", {"version": 2**40}),
         ("/clock/speed", {"speed": "faster"}),
-        ("/clock/speed", {"speed": 7}),
+        ("/clock/speed", {"speed": 0}),
         ("/clock/jump", {"to": "tomorrow"}),
         ("/clock/jump", {"to": "9999-12-31T23:59:59+00:00"}),
         ("/clock/jump", {"to": "0001-01-01T00:00:00+14:00"}),

@@ -14,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.config import Settings
 from app.db.engine import Database
 from app.db.tables import Deployment, RosterSeat, ScriptOutput, ScriptRun, StepRun
+from app.deployments import commands as deployments
 from app.deployments.commands import database_now
 from app.domain.errors import Rejected
 from app.domain.phases import Change as PhaseChange
 from app.domain.plan import Plan
 from app.domain.scripts import State
 from app.domain.steps import Change
+from app.phases.queries_phase import phase_view
 from app.providers.script.folder import ScriptFolder
 from app.providers.script.running import Surroundings
 from app.scripts import commands, queries
@@ -288,6 +290,88 @@ async def test_an_abort_before_any_worker_took_it(day: Day) -> None:
     assert not (day.folder / "ran").exists()
 
 
+STUBBORN = (
+    "trap '' TERM; echo begun; (setsid bash -c 'trap \"\" TERM; echo $$ > child; while :; do sleep 1; done' &)\n"
+    "while :; do sleep 1; done"
+)
+"""It hears no TERM, and has a child in a session of its own."""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def test_aborting_the_phase_ends_its_script_and_all_it_started(
+    day: Day, other: Callable[[str], Awaitable[Scope]]
+) -> None:
+    day.script(STUBBORN)
+    number = await day.ask()
+    task = day.worker().begin(number)
+    await day.printed("begun")
+    await day.until(lambda: asyncio.to_thread((day.folder / "child").exists))
+    child = int((day.folder / "child").read_text())
+    manager = await other("project_manager")
+    page = await day.database.read(lambda s: phase_view(s, manager, day.phase))
+    says = next(row.says for row in page.controls if row.key == "abort")
+    assert says.startswith(f"Ends its script, with all it started: bash {CONFIG}.")
+    began = asyncio.get_running_loop().time()
+    await press(day.database, manager, "github", PhaseChange.ABORT, reason="The token leaked")
+    run = await day.run(number)
+    assert run.abort_at is not None, "in the transaction of the phase's own change"
+    page = await day.database.read(lambda s: phase_view(s, manager, day.phase))
+    assert page.ended_scripts == f"Its script is ended now, with all it started, within 5 s: bash {CONFIG}."
+    await task
+    assert asyncio.get_running_loop().time() - began < 5
+    assert not is_alive(child)
+    run, step = await day.run(number), await day.step()
+    assert step is not None
+    assert (run.state, step.state) == ("aborted", "failed")
+    assert run.reason == ("Aborted by Project manager (with phase 2); the script and all it started were ended.")
+    page = await day.database.read(lambda s: phase_view(s, manager, day.phase))
+    assert page.ended_scripts == f"Its script was ended with it: bash {CONFIG}."
+    kinds = [event.kind for event in await log_of(day.database, day.deployment)]
+    assert kinds[-4:] == ["phases.aborted", "scripts.abort.asked", "steps.failed", "scripts.ended"]
+
+
+async def test_a_script_that_nobody_began_is_never_begun_once_its_phase_is_aborted(
+    day: Day, other: Callable[[str], Awaitable[Scope]]
+) -> None:
+    day.script("touch ran")
+    number = await day.ask()
+    await press(day.database, await other("project_manager"), "github", PhaseChange.ABORT, reason="Not today")
+    assert (await day.run(number)).state == "waiting", "a worker records it"
+    await Runs(day.database, None, "without a folder").ensure(number)
+    run, step = await day.run(number), await day.step()
+    assert step is not None
+    assert (run.state, step.state) == ("aborted", "failed")
+    assert run.reason == "Aborted by Project manager (with phase 2) before it began."
+    assert not (day.folder / "ran").exists()
+
+
+async def test_aborting_the_deployment_ends_every_script(day: Day, other: Callable[[str], Awaitable[Scope]]) -> None:
+    day.script(STUBBORN)
+    number = await day.ask()
+    task = day.worker().begin(number)
+    await day.printed("begun")
+    manager = await other("project_manager")
+    await day.database.run(lambda s: deployments.abort(s, manager, "The release is withdrawn"))
+    await task
+    assert (await day.run(number)).state == "aborted"
+
+
+async def test_holding_the_phase_lets_its_script_come_to_its_end(day: Day) -> None:
+    day.script("echo begun; sleep 1; " + SUCCESS)
+    number = await day.ask()
+    task = day.worker().begin(number)
+    await day.printed("begun")
+    await press(day.database, day.lead, "github", PhaseChange.HOLD, reason="lunch")
+    await task
+    assert (await day.run(number)).state == "done"
+
+
 async def run_out(database: Database) -> None:
     late = func.clock_timestamp() - text("interval '1 second'")
     await database.run(lambda s: s.execute(update(ScriptRun).values(lease_until=late)))
@@ -370,13 +454,31 @@ async def test_much_output_is_bounded_and_followed_by_a_browser_that_is_behind(d
 
 async def test_the_estimate_is_the_median_of_what_succeeded_here(day: Day) -> None:
     day.script(SUCCESS)
-    assert (await day.view()).estimate.words.startswith("It did not run here before")
+    assert (await day.view()).progress.words == "Planned 30\u00a0min"
     await day.worker().ensure(await day.ask())
     start = func.clock_timestamp() - text("interval '42 seconds'")
     await day.database.run(
         lambda s: s.execute(update(ScriptRun).values(started_at=start, finished_at=func.clock_timestamp()))
     )
-    assert (await day.view()).estimate.words == "Usually 42\u00a0s, from 1 run."
+    assert (await day.view()).progress.words == "Usually 42\u00a0s (1 run), planned 30\u00a0min"
+
+
+async def test_a_running_script_is_shown_against_what_is_expected_and_says_when_it_is_late(day: Day) -> None:
+    day.script("sleep 30")
+    number = await day.ask()
+    worker = day.worker()
+    worker.begin(number)
+
+    async def began() -> bool:
+        return (await day.run(number)).started_at is not None
+
+    await day.until(began)
+    view = await day.view()
+    assert (view.progress.has_bar, view.progress.late) == (True, "")
+    start = func.clock_timestamp() - text("interval '32 minutes'")
+    await day.database.run(lambda s: s.execute(update(ScriptRun).values(started_at=start)))
+    assert (await day.view()).progress.late == "2\u00a0min longer than planned"
+    await worker.stop()
 
 
 async def test_a_worker_that_ends_in_good_order_ends_its_script_and_says_so(day: Day) -> None:

@@ -91,3 +91,20 @@ def test_letters_at_the_line_ends_do_not_lie_on_each_other() -> None:
 
 def test_share_of_nothing_is_nothing() -> None:
     assert (drawing.share(1, 0), drawing.share(5, 10), drawing.share(20, 10)) == ("0", "50", "100")
+
+
+@given(st.floats(0, 1e9), st.floats(0, 1e9))
+def test_work_that_runs_never_looks_done(elapsed: float, expected: float) -> None:
+    shape = drawing.work(elapsed, expected)
+    fill, mark, over = float(shape.fill), float(shape.mark), float(shape.over)
+    assert 0 <= fill <= mark + 0.01
+    assert fill + over <= drawing.WORK_END + 0.02
+    assert mark <= drawing.WORK_END
+    if elapsed > expected * 1.01 and elapsed > 1:
+        assert over > 0
+
+
+def test_overdue_work_pushes_its_expected_end_back() -> None:
+    assert drawing.work(20, 40) == drawing.Work("47.5", "95", "0")
+    assert drawing.work(40, 40) == drawing.Work("95", "95", "0")
+    assert drawing.work(80, 40) == drawing.Work("47.5", "47.5", "47.5")

@@ -84,3 +84,22 @@ def test_times_stand_in_the_plans_zone() -> None:
     assert figures.hms_milli(NOON) == "12:00:00.402"
     assert figures.day(NOON) == "6 March 2026"
     assert figures.hms(None) == "—"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0 s"),
+        (0.42, "0.4 s"),
+        (5, "5 s"),
+        (41.6, "42 s"),
+        (125, "2 min 5 s"),
+        (180, "3 min"),
+        (1490, "25 min"),
+        (6000, "1 h 40 min"),
+        (604_800, "7 days"),
+        (90_000, "1 day 1 h"),
+    ],
+)
+def test_about(seconds: float, text: str) -> None:
+    assert figures.about(seconds).replace("\u00a0", " ") == text
