@@ -33,15 +33,16 @@ async def judgement_of(
 ) -> Judgement:
     """The gate of the run's present step."""
     since = row.step_since or now
-    evidence = await evidence_of(session, deployment, plan, row, since, now)
+    evidence = await evidence_of(session, deployment, plan, row, now)
     percent = phase.canary[row.step].percent
-    return judge(plan, phase, percent, since, evidence, now, has_dwelt=has_dwelt(run_of(row), phase))
+    dwelt = has_dwelt(run_of(row), phase)
+    return judge(plan, phase, percent, since, evidence, now, has_dwelt=dwelt, begun=row.started_at)
 
 
 async def evidence_of(
-    session: AsyncSession, deployment: Deployment, plan: Plan, row: CanaryRun, since: datetime, now: datetime
+    session: AsyncSession, deployment: Deployment, plan: Plan, row: CanaryRun, now: datetime
 ) -> Evidence:
-    first = max(since, now - LOOKS_BACK)
+    first = max(row.started_at, now - LOOKS_BACK)
     wanted = select(CanaryReading).where(CanaryReading.run_id == row.id, CanaryReading.at >= first)
     readings: defaultdict[str, list[Reading]] = defaultdict(list)
     health: list[Observation] = []
