@@ -8,12 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Alert, CanaryReading, CanaryRun, Deployment
 from app.domain.canary import LOOKS_BACK, AlertSeen, Evidence, Judgement, Reading, Run, State, Word, has_dwelt, judge
+from app.domain.canary_alerts import AlertMessage, stand_of
 from app.domain.metrics import Observation
 from app.domain.plan import Phase, Plan
-from app.triggers.queries import CRITICAL, FIRING
+from app.triggers.queries import CRITICAL
 
 HEALTH = "green_health"
 """The metric's name under which GREEN's health checks are kept."""
+ALERTS = 500
+"""Messages of alerts that are looked at, the newest ones."""
 
 
 async def newest_run(session: AsyncSession, deployment_id: int, phase: str) -> CanaryRun | None:
@@ -54,7 +57,7 @@ async def evidence_of(
     return Evidence(
         readings=readings,
         health=health,
-        alerts=await _alerts(session, deployment, plan, row.started_at),
+        alerts=await alerts_of(session, deployment, plan, row.target, row.started_at),
         approved=Word(row.approved_by, row.approved_at, row.approved_text) if row.approved_at else None,
         reported=Word(row.reported_by, row.reported_at, row.reported_text) if row.reported_at else None,
         read_green=row.read_green,
@@ -62,18 +65,24 @@ async def evidence_of(
     )
 
 
-async def _alerts(session: AsyncSession, deployment: Deployment, plan: Plan, since: datetime) -> list[AlertSeen]:
-    """Alerts that came since the canary began. A person's report that names a trigger is of that trigger's kind."""
+async def alerts_of(
+    session: AsyncSession, deployment: Deployment, plan: Plan, target: str, since: datetime | None
+) -> tuple[AlertSeen, ...]:
+    """Alerts about a canary's target that came since it began, of which there may be as many as there will; since ever
+    without `since`. A person's report that names a trigger is of that trigger's kind."""
     categories = {trigger.key: trigger.categories[0] for trigger in plan.triggers if trigger.categories}
-    wanted = select(Alert).where(
-        Alert.deployment_id == deployment.id, Alert.state == FIRING, Alert.received_at >= since
-    )
-    return [
-        AlertSeen(
+    wanted = select(Alert).where(Alert.deployment_id == deployment.id, Alert.target.in_(("", target)))
+    if since is not None:
+        wanted = wanted.where(Alert.received_at >= since)
+    newest = await session.scalars(wanted.order_by(Alert.id.desc()).limit(ALERTS))
+    return stand_of(
+        AlertMessage(
             alert.received_at,
+            alert.source,
+            alert.name,
+            alert.state,
             alert.category or categories.get(alert.trigger, ""),
             alert.severity == CRITICAL or bool(alert.trigger),
-            alert.name,
         )
-        for alert in await session.scalars(wanted.order_by(Alert.received_at).limit(200))
-    ]
+        for alert in reversed(newest.all())
+    )

@@ -150,13 +150,18 @@ def recorder(database: Database, clock: Clock, kept: Kept) -> Record:
     return record
 
 
-async def keep_all(database: Database, clock: Clock, bind: Bind) -> None:
+Strike = Callable[[int, Record], Record]
+"""What tests put between a keeper and its rows (app/rehearsal/fault_point.py)."""
+
+
+async def keep_all(database: Database, clock: Clock, bind: Bind, *, strike: Strike | None = None) -> None:
     """Keep every canary that is not over, until cancelled."""
-    await keep_found(
-        lambda: database.read(find_kept),
-        lambda kept: Keeper(recorder(database, clock, kept), clock, kept, bind(kept)),
-        clock,
-    )
+
+    def keeper_of(kept: Kept) -> Keeper:
+        record = recorder(database, clock, kept)
+        return Keeper(strike(kept.run_id, record) if strike else record, clock, kept, bind(kept))
+
+    await keep_found(lambda: database.read(find_kept), keeper_of, clock)
 
 
 async def keep_found(

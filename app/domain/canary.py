@@ -149,10 +149,15 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class AlertSeen:
+    """An alert about the canary's target. `is_critical`: it was when it fired; `stands` is what its newest message
+    says: firing, resolved or unknown."""
+
     at: datetime
     category: str
     is_critical: bool
     name: str
+    stands: str = "firing"
+    has_fired: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +251,7 @@ def _key(line: CanaryLine) -> str:
 def _proceeds(plan: Plan, line: CanaryLine, since: datetime, evidence: Evidence, now: datetime) -> Line:
     match line.kind:
         case "alert":
-            # Any alert of the kind, critical or not: nobody proceeds into one.
-            seen = _alerts(line, evidence)
-            return Line(_key(line), line.title, Met.NO if seen else Met.YES, seen[-1].name if seen else "none")
+            return _no_alert(line, evidence)
         case "approval":
             word = evidence.approved
             if word is None or word.at < since:
@@ -260,6 +263,17 @@ def _proceeds(plan: Plan, line: CanaryLine, since: datetime, evidence: Evidence,
             return Line(_key(line), line.title, Met.YES if word is None else Met.NO, _said(word) if word else "none")
         case "metric":
             return _below(plan, line, since, evidence, now)
+
+
+def _no_alert(line: CanaryLine, evidence: Evidence) -> Line:
+    """Any alert of the kind, critical or not: nobody proceeds into one that fires, or of which nothing can be told."""
+    seen = _alerts(line, evidence)
+    for stands, met in (("firing", Met.NO), ("unknown", Met.UNKNOWN)):
+        names = [alert.name for alert in seen if alert.stands == stands]
+        if names:
+            found = names[-1] if met is Met.NO else f"{names[-1]}: its source cannot tell"
+            return Line(_key(line), line.title, met, found)
+    return Line(_key(line), line.title, Met.YES, "none fires any more" if seen else "none")
 
 
 def _below(plan: Plan, line: CanaryLine, since: datetime, evidence: Evidence, now: datetime) -> Line:
@@ -282,7 +296,7 @@ def _below(plan: Plan, line: CanaryLine, since: datetime, evidence: Evidence, no
 def _rolls_back(plan: Plan, line: CanaryLine, since: datetime, evidence: Evidence, now: datetime) -> Line:
     match line.kind:
         case "alert":
-            seen = [alert for alert in _alerts(line, evidence) if alert.is_critical]
+            seen = [alert for alert in _alerts(line, evidence) if alert.is_critical and alert.has_fired]
             return Line(_key(line), line.title, Met.YES if seen else Met.NO, seen[-1].name if seen else "none critical")
         case "report" | "approval":
             word = evidence.reported

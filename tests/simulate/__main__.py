@@ -1,8 +1,8 @@
 """`make simulate SEEDS=20000`: the directed scenarios, many seeds of switches and a tenth as many of canaries, then the
 mutants; the last line is one JSON object, the exit code 0 if all held.
 
-`python -m tests.simulate --seed 174 --trace` shows one run; `--races` presses switch and rollback at the same moment, or
-orders a share and takes the canary back; `--canary` is canaries only.
+`python -m tests.simulate --seed 174 --trace` shows one run; `--races` presses switch and rollback at the same moment,
+or orders a share and takes the canary back; `--canary` is canaries only.
 """
 
 import argparse
