@@ -73,6 +73,8 @@ CONFIDENCE_Z = 1.959964
 """Standard deviations that hold 95 %."""
 HALF_WIDTH = 3.0
 """A share has arrived when its 95 % interval is no wider than this many points on either side of its middle."""
+SHARE_LOOK_BACK_S = 15
+"""Probes that a share is told from are at most this old: a balancer may apply what it accepted seconds later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,12 @@ class Share:
         if self.percent is None:
             return "no probe answered"
         return f"{self.percent:.1f} % ± {self.half_width:.1f} ({self.total} probes)"
+
+
+def rate_to_tell(percent: int) -> int:
+    """The least probes a second at which a share can be told within the time that is looked back."""
+    needed = next(n for n in range(10, 2000) if Share(round(n * percent / 100), n).half_width <= HALF_WIDTH)
+    return math.ceil(needed / SHARE_LOOK_BACK_S)
 
 
 def share_of(probes: Sequence[Seen]) -> Share:
