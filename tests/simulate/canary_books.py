@@ -160,21 +160,23 @@ class CanaryBooks(Books):
         self._order(row, self.phase.canary[0].percent)
 
     def _go_on(self, key: str, version: int | None) -> None:
-        row = self._known()
+        row = self._begun()
         if row.changed_key == key:
             return
         self._demand_running()
         change = Change.RETRY if row.run.state is State.WAITING else Change.ADVANCE
-        canary.follow(row.run, change)
+        after = canary.follow(row.run, change)
         self._refuse_stale(row, version)
         if change is Change.ADVANCE:
             canary.demand_passed(self.judgement(row))
+            if after.step >= len(self.phase.canary):
+                raise Rejected("This was the last share.", conflict=True, code="state")
         self._demand_still()
         self._note_press(row, key)
         self._raise(row, change)
 
     def _approve(self, key: str, version: int | None) -> None:
-        row = self._known()
+        row = self._begun()
         if row.changed_key == key:
             return
         self._refuse_stale(row, version)
@@ -186,7 +188,7 @@ class CanaryBooks(Books):
         self.tell(f"the backend team approves step {row.run.step}")
 
     def _report(self, key: str) -> None:
-        row = self._known()
+        row = self._begun()
         if row.run.state in (State.ROLLING_BACK, State.ROLLED_BACK):
             return
         row.reported = Word("Backend lead", now(), "slow")
@@ -195,14 +197,14 @@ class CanaryBooks(Books):
         self._take_back(row, "an issue was reported")
 
     def _take_it_back(self, key: str) -> None:
-        row = self._known()
+        row = self._begun()
         if row.run.state in (State.ROLLING_BACK, State.ROLLED_BACK):
             return
         self._note_press(row, key)
         self.asked_back.append((since_start(now()), row.number))
         self._take_back(row, "somebody took it back")
 
-    def _known(self) -> Row:
+    def _begun(self) -> Row:
         if self.canary is None:
             raise Rejected("The canary has not begun.", code="state")
         return self.canary

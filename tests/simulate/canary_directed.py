@@ -32,12 +32,13 @@ def _people() -> Iterator[tuple[str, Scenario]]:
         "the backend team approves the first share only",
         replace(ALONE, canary=replace(COURSE, shares=(10, 90, 100), approves_until=0)),
     )
+    unsaid = replace(COURSE, is_hasty=True, approves_until=-1, patience_s=40.0)
+    yield "pressed on without the backend team's word", replace(ALONE, canary=unsaid)
     for ms in range(4, 40, 4):
         yield f"taken back {ms} ms after a share was ordered", replace(ALONE, canary=_taken_back(0.5 + ms / 1000))
-    yield (
-        "taken back while it dwells, and pressed on",
-        replace(ALONE, canary=_taken_back(6.0, replace(COURSE, is_hasty=True))),
-    )
+    late = tuple(CanaryPress(at, "go_on") for at in (6.1, 12.0, 22.0, 24.0))
+    pressed_on = replace(COURSE, presses=(START, CanaryPress(6.0, "take_back"), *late))
+    yield "taken back while it dwells, and pressed on", replace(ALONE, canary=pressed_on)
     yield "taken back when it is complete", replace(ALONE, canary=_taken_back(20.0))
     yield "an issue is reported while half is on its way", replace(ALONE, canary=_taken_back(4.0, HALF, "report"))
     yield (
@@ -54,7 +55,7 @@ def _gates() -> Iterator[tuple[str, Scenario]]:
     yield "metrics are dark for a while", replace(ALONE, canary=COURSE, metrics=(Window("nan", 5.5, 12.0),))
     yield "readings are too high", replace(ALONE, canary=LONG, metrics=(Window("hot", 6.0, 60.0),))
     yield "the balancer is silent while it dwells", replace(ALONE, canary=LONG, reads=(Window("silent", 6.0, 20.0),))
-    yield "the balancer is silent for long", replace(ALONE, canary=LONG, reads=(Window("silent", 6.0, 60.0),))
+    yield "the balancer fails while it dwells", replace(ALONE, canary=LONG, reads=(Window("failing", 6.0, 40.0),))
     yield "somebody else moves it while it dwells", replace(ALONE, canary=LONG, foreign=((6.0, 50),))
     yield "GREEN falls ill while it dwells", replace(ALONE, canary=LONG, sides=(Window("GREEN.sick", 8.0, 60.0),))
     yield "GREEN is ill from the start", replace(ALONE, canary=COURSE, sides=(Window("GREEN.sick", 0.0, 200.0),))
@@ -86,9 +87,13 @@ def _faults() -> Iterator[tuple[str, Scenario]]:
     dwelling = Strike("kill", "keep", 1, True, 0.0, from_s=6.0)
     course = replace(COURSE, dwell_s=10.0)
     yield "the keeper dies while it dwells", replace(PAIR, canary=course, strikes=((dwelling,), (dwelling,)))
+    yield "nobody keeps it for long", replace(ALONE, canary=course, strikes=((dwelling,),), restarts_after_s=9.0)
+    # Readings of 20 s cover the 5.3 s in which nobody looked: only that they do not count as dwelling is left.
+    late = Strike("kill", "keep", 1, True, 0.0, from_s=26.0)
+    course = replace(COURSE, dwell_s=30.0)
     yield (
         "nobody keeps it for a while",
-        replace(ALONE, canary=course, strikes=((dwelling,),), restarts_after_s=9.0),
+        replace(ALONE, canary=course, strikes=((late,),), restarts_after_s=4.3),
     )
     stands = Strike("freeze", "keep", 1, True, 20.0, from_s=6.0)
     yield "the keeper stands still with a look in its hands", replace(ALONE, canary=LONG, strikes=((stands,),))

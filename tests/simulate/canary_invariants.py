@@ -11,15 +11,10 @@ from app.domain.sides import Weights
 from tests.simulate.canary_books import CanaryBooks, Order, Told, since_start
 from tests.simulate.course import Run
 
-KNOWN_AFTER_S = 5.5
-"""A reading is good for two periods of 2 s and one more: then what is wrong with metrics is known."""
-ILL_AFTER_S = 6.5
-"""A health check is good for 5 s, and asked each second."""
+KNOWN_AFTER_S = 5.2
+"""A reading is good for two periods of 2 s and one more, a look for as long: then what is wrong is known."""
 ASKED_WITHIN_S = 3.2
 """From the beginning of a look to the balancer's answer."""
-LOOK_COUNTS_S = 5.0
-SILENT_AFTER_S = LOOK_COUNTS_S + ASKED_WITHIN_S + 1.5
-"""Of a balancer that does not answer: the last answer was good for so long."""
 LONGEST_GAP_S = 5.1
 """Nobody looked in a longer one: it is no dwelling."""
 SUSTAINED_S = 6.0
@@ -189,7 +184,7 @@ def _known_wrong(run: Run, told: Told, step: int) -> Iterator[str]:
         if window.what == "hot" and window.begins + KNOWN_AFTER_S < at < window.ends and len(run.scenario.metrics) == 1:
             yield "with readings too high"
     for window in run.scenario.sides:
-        if window.what.startswith("GREEN") and window.begins + ILL_AFTER_S < at < window.ends:
+        if window.what.startswith("GREEN") and window.begins + KNOWN_AFTER_S < at < window.ends:
             yield "with GREEN ill"
     started = since_start(books.runs[told.run - 1].started_at)
     if any(started <= since_start(alert.at) < at and alert.category == "security" for alert in books.alerts):
@@ -197,8 +192,8 @@ def _known_wrong(run: Run, told: Told, step: int) -> Iterator[str]:
     if any(number == told.run for when, number in books.reports if when < at):
         yield "with an issue reported"
     wanted = books.phase.canary[step].percent
-    if not _stood_at(run, wanted, at - SILENT_AFTER_S, at):
-        yield f"although the balancer had not said {wanted} % since {at - SILENT_AFTER_S:.2f}"
+    if not _stood_at(run, wanted, at - KNOWN_AFTER_S, at):
+        yield f"although the balancer had not said {wanted} % since {at - KNOWN_AFTER_S:.2f}"
 
 
 def _stood_at(run: Run, green: int, since: float, until: float) -> bool:
@@ -215,7 +210,7 @@ def _stood_at(run: Run, green: int, since: float, until: float) -> bool:
 def _dark(run: Run) -> WINDOWS:
     """When the canary must have known that it cannot tell."""
     metrics = [(window.begins + KNOWN_AFTER_S, window.ends) for window in run.scenario.metrics if window.what != "hot"]
-    reads = [(window.begins + SILENT_AFTER_S, window.ends) for window in run.scenario.reads if window.what == "silent"]
+    reads = [(window.begins + KNOWN_AFTER_S, window.ends) for window in run.scenario.reads if window.what != "slow"]
     return [(begins, ends) for begins, ends in (*metrics, *reads) if begins < ends]
 
 

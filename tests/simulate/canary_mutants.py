@@ -32,7 +32,7 @@ _put("a canary's way back is verified once", verify_once, "canary: the longest c
 # ── the gate ────────────────────────────────────────────────────────────────
 
 
-@mutant("canary: who leads presses whatever the page says")
+@mutant("canary: pressed on without the backend team's word")
 def the_canarys_gate_is_skipped() -> Patches:
     yield patch.object(canary, "demand_passed", lambda _judgement: None)
 
@@ -69,7 +69,7 @@ def an_inconclusive_reading_counts_as_proceed() -> Patches:
     yield patch.object(canary, "judge", judge)
 
 
-@mutant("canary: the balancer is silent while it dwells")
+@mutant("canary: the balancer fails while it dwells")
 def the_dwell_grows_in_the_dark() -> Patches:
     counted = canary.counted
 
@@ -96,7 +96,7 @@ def the_dwell_grows_while_the_phase_is_held() -> Patches:
     yield patch.object(canary, "seen", counts)
 
 
-@mutant("canary: the balancer is silent for long")
+@mutant("canary: the balancer fails while it dwells")
 def a_look_at_the_balancer_never_grows_old() -> Patches:
     yield patch.object(canary, "LOOK_COUNTS_FOR", timedelta(hours=1))
 

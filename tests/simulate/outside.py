@@ -159,8 +159,8 @@ class Balancer:
         if fault:
             outside.note(f"read.{fault}", "read")
         await asyncio.sleep({"silent": DEADLINE_S, "slow": 1.5}.get(fault, ANSWERS_S))
-        if fault == "silent":
-            raise ProviderError("no answer within 3 s")
+        if fault in ("silent", "failing"):
+            raise ProviderError("no answer within 3 s" if fault == "silent" else "503: busy")
         outside.reads.append((elapsed(), self.operation_id))
         if outside.is_all_on(Side.BLUE):
             outside.read_on_blue.setdefault(self.operation_id, elapsed())
