@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.observation import HALF_WIDTH, SHARE_LOOK_BACK_S, Share, rate_to_tell
+from app.domain.observation import HALF_WIDTH, SHARE_LOOK_BACK_S, SOME_ANSWERS, Share, rate_to_tell
 from app.domain.plan_problems import PlanInvalid
 from app.providers.plan_yaml import load_plan
 from tests.conftest import PLAN_FILE
@@ -34,5 +34,7 @@ def test_too_few_probes_for_half_are_refused_at_their_place() -> None:
 def test_the_rate_is_just_enough(percent: int) -> None:
     total = rate_to_tell(percent) * SHARE_LOOK_BACK_S
     assert Share(round(total * percent / 100), total).half_width <= HALF_WIDTH
+    assert total * min(percent, 100 - percent) / 100 >= SOME_ANSWERS
     fewer = (rate_to_tell(percent) - 1) * SHARE_LOOK_BACK_S
-    assert Share(round(fewer * percent / 100), fewer).half_width > HALF_WIDTH
+    is_wide = Share(round(fewer * percent / 100), fewer).half_width > HALF_WIDTH
+    assert is_wide or fewer * min(percent, 100 - percent) / 100 < SOME_ANSWERS

@@ -72,6 +72,8 @@ def _gates() -> Iterator[tuple[str, Scenario]]:
 def _faults() -> Iterator[tuple[str, Scenario]]:
     """The balancer, and the workers."""
     yield "the front is stuck", replace(ALONE, canary=HALF, stuck=(Window("stuck", 0.2, 55.0),))
+    hundredth = replace(COURSE, shares=(1, 100))
+    yield "the front sends nobody there", replace(ALONE, canary=hundredth, stuck=(Window("stuck", 0.2, 55.0),))
     yield "nothing is taken", replace(ALONE, cloud=(Window("refused", 0.0, 60.0),))
     yield "one route of two takes it", replace(ALONE, routes=2, writes=("partial:0",))
     yield "twice no trace of a write", replace(ALONE, writes=("vanished:0", "vanished:0"))
