@@ -101,8 +101,10 @@ class Canaries(RuleBasedStateMachine):
 
         return self.stage.runner.run(whole())
 
-    @initialize()
-    def open(self) -> None:
+    @initialize(far=st.integers(0, 9))
+    def open(self, far: int) -> None:
+        """With a canary that has come so far by itself: most of what can go wrong lies beyond the first share."""
+
         async def begin() -> None:
             self.engine = make_engine(self.stage.url, pool_size=1)
             self.connection = await self.engine.connect()
@@ -110,6 +112,8 @@ class Canaries(RuleBasedStateMachine):
             self.database = Database(self.connection)
 
         self.do(begin())
+        for _ in range(far):
+            self.as_it_should()
 
     def teardown(self) -> None:
         if not hasattr(self, "database"):
@@ -240,7 +244,36 @@ class Canaries(RuleBasedStateMachine):
         last()
         assert self.everything() == before
 
-    @rule(runs=st.booleans())
+    def as_it_should(self) -> None:
+        """The one press, or the one event, that a good course has next."""
+        match self.state():
+            case None | State.ROLLED_BACK if self.is_moving():
+                self.the_shift_ends("done")
+            case None | State.ROLLED_BACK:
+                self.start("devops_lead", True)
+            case State.SHIFTING | State.ROLLING_BACK if self.is_moving():
+                self.the_shift_ends("done")
+            case State.SHIFTING | State.ROLLING_BACK:
+                self._look(is_well=True, is_read=True, is_dark=False)
+            case State.DWELLING | State.INCONCLUSIVE:
+                self.it_stands_long_enough()
+            case State.GATE:
+                row = self.row()
+                if row is not None and row.approved_at is None:
+                    self.go_on("devops_lead", True)  # without their word: refused
+                    self.approve("backend_1", True)
+                else:
+                    self.go_on("devops_lead", True)
+            case State.WAITING:
+                self.go_on("devops_lead", True)
+
+    @rule(count=st.integers(1, 4))
+    def goes_well(self, count: int) -> None:
+        for _ in range(count):
+            self.as_it_should()
+            self.the_log_says_what_the_rows_say()
+
+    @rule(runs=st.sampled_from([True, True, False]))
     def hold_the_phase(self, runs: bool) -> None:
         self.phase_runs, self.last = runs, None
         wanted = update(PhaseRun).where(PhaseRun.phase == PHASE).values(state="running" if runs else "on_hold")
@@ -304,8 +337,8 @@ class Canaries(RuleBasedStateMachine):
         self.do(self.database.run(lambda session: keep(session, row.id, self.stage.plan, look)))
         assert before is None or self.everything() == before, "a run that is over was kept"
 
-    @rule(is_critical=st.booleans(), target=st.sampled_from([TARGET, "production"]))
-    def an_alert_comes(self, is_critical: bool, target: str) -> None:
+    @rule(is_critical=st.booleans(), about=st.sampled_from([TARGET, "production"]))
+    def an_alert_comes(self, is_critical: bool, about: str) -> None:
         self.last = None
 
         async def write(session: AsyncSession) -> None:
@@ -315,7 +348,7 @@ class Canaries(RuleBasedStateMachine):
             session.add(
                 Alert(
                     deployment_id=self.stage.deployment.id,
-                    target=target,
+                    target=about,
                     category="security",
                     received_at=now,
                     **values,
@@ -383,6 +416,6 @@ def test_the_log_and_the_rows_agree_whatever_happens(stage: Stage) -> None:
     run_state_machine_as_test(
         Staged,
         settings=settings(
-            max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

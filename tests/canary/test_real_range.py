@@ -166,7 +166,7 @@ class Keepers:
 
     async def until(self, *states: str, after: float = 0.0) -> CanaryRun:
         """The run in one of these states, looked at after a moment (seconds since 1970)."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(90):
             while True:
                 run = await self.database.read(lambda s: newest_run(s, self.deployment.id, PHASE))
                 if (
@@ -225,6 +225,7 @@ async def keepers(
     staging_range.call("POST", "/knobs/reset")
 
 
+@pytest.mark.timeout(300)
 async def test_a_keeper_that_dies_while_a_share_dwells_is_replaced(keepers: Keepers) -> None:
     await begin(keepers.database, keepers.lead)
     run = await keepers.until("dwelling", after=1.0)
