@@ -25,12 +25,14 @@ from app.db.engine import Database
 from app.db.tables import CanaryRun, Deployment, Operation, WorkerLease
 from app.domain.observation import Share
 from app.domain.plan import Plan
-from app.domain.sides import Release, Side
+from app.domain.sides import Release, Side, Weights
+from app.providers.agent_balancer import AgentBalancer
 from app.providers.clock import SystemClock
+from app.providers.side_address import SideAddress
 from app.traffic.tasks import Drives, Steered
 from app.web.access import Scope
 from app.wiring import BoundTarget, Ports, RangeSite, Site
-from tests.canary.ready import PHASE, begin, form_of, operation_of, staging_runs
+from tests.canary.ready import PHASE, begin, ended, form_of, operation_of, staging_runs
 from tests.conftest import ScopeOf, Seeder, make_scope_of
 from tests.rehearsal.running_range import RunningRange, running_range
 
@@ -165,15 +167,14 @@ class Keepers:
     processes: dict[str, subprocess.Popen[bytes]]
 
     async def until(self, *states: str, after: float = 0.0) -> CanaryRun:
-        """The run in one of these states, looked at after a moment (seconds since 1970)."""
+        """The run in one of these states, its balancer read after a moment (seconds since 1970)."""
         async with asyncio.timeout(90):
             while True:
                 run = await self.database.read(lambda s: newest_run(s, self.deployment.id, PHASE))
-                if (
-                    run is not None
-                    and run.state in states
-                    and (run.looked_at is None or run.looked_at.timestamp() > after)
-                ):
+                is_fresh = run is not None and (
+                    not after or (run.read_at is not None and run.read_at.timestamp() > after)
+                )
+                if run is not None and run.state in states and is_fresh:
                     return run
                 await asyncio.sleep(0.05)
 
@@ -182,6 +183,20 @@ class Keepers:
             return await session.scalar(select(WorkerLease.owner).where(WorkerLease.duty == "canary")) or ""
 
         return (await self.database.read(query)).partition(".")[0]
+
+
+async def tenth_is_there(database: Database, deployment: Deployment, running: RunningRange) -> None:
+    """The shift has ended, as a worker would have ended it: how it gets there is another test's."""
+    operation = await operation_of(database, deployment)
+    sides = {side: SideAddress(running.url_of(side)) for side in Side}
+    front = AgentBalancer("staging", f"{running.control_url}/staging/balancer", running.agent_token, sides)
+
+    async def no_fence() -> None:
+        return
+
+    await front.write(Weights(90, 10), epoch=operation.epoch, fence=no_fence)
+    await front.aclose()
+    await ended(database, deployment)
 
 
 def start_worker(name: str, environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
@@ -217,6 +232,8 @@ async def keepers(
         "GONOGO_MODE": "range",
         "GONOGO_DATA": str(tmp_path),
     }
+    await begin(committed_db, lead)
+    await tenth_is_there(committed_db, deployment, staging_range)
     processes = {name: start_worker(name, environment, tmp_path) for name in ("worker-1", "worker-2")}
     yield Keepers(committed_db, deployment, lead, processes)
     for process in processes.values():
@@ -227,18 +244,17 @@ async def keepers(
 
 @pytest.mark.timeout(300)
 async def test_a_keeper_that_dies_while_a_share_dwells_is_replaced(keepers: Keepers) -> None:
-    await begin(keepers.database, keepers.lead)
-    run = await keepers.until("dwelling", after=1.0)
-    operation = await keepers.database.read(lambda s: s.get_one(Operation, run.operation_id))
-    assert Share(operation.probes_agreeing, operation.probes_total).is_at(10, at_least=100)
-
+    await keepers.until("dwelling", after=1.0)
     first = await keepers.keeper()
     keepers.processes[first].send_signal(signal.SIGKILL)
     died_at = time.time()
-    run = await keepers.until("dwelling", "inconclusive", after=died_at + 0.2)
+    async with asyncio.timeout(30):
+        while await keepers.keeper() == first:
+            await asyncio.sleep(0.05)
     assert await keepers.keeper() == ({*keepers.processes} - {first}).pop()
-    assert run.looked_at is not None
-    assert run.looked_at.timestamp() - died_at < 6
+    run = await keepers.until("dwelling", "inconclusive", after=time.time())
+    assert run.read_at is not None
+    assert run.read_at.timestamp() - died_at < 15, "about 3 s on a machine with nothing else to do"
     assert run.read_green == 10
 
     form = await form_of(keepers.database, keepers.deployment)
