@@ -273,8 +273,10 @@ def what_was_recorded_was_seen(run: Run) -> Iterator[str]:
 
 
 def _is_uneven(run: Run) -> bool:
-    """Somebody else moved the weights, or a worker stood still and sent no probes meanwhile."""
-    return run.outside.foreign_at >= 0 or any(life.away for life in run.lives)
+    """Somebody else moved the weights, or probes were not sent all the while: its worker stood still, died, or lost the
+    store."""
+    is_gone = any(life.away or life.dead.is_set() for life in run.lives) or bool(run.scenario.store)
+    return run.outside.foreign_at >= 0 or is_gone
 
 
 def _served_share(run: Run, since: float, until: float) -> float:
