@@ -82,6 +82,7 @@ class Worker:
     bound: dict[tuple[str, str], BoundTarget]
     holding: set[str]
     """The duties that this worker carries now."""
+    fault: FaultPoint | None = None
 
     @classmethod
     def make(cls, settings: Settings) -> "Worker":
@@ -95,8 +96,8 @@ class Worker:
 
         # A process that was started again is another worker: it must not take an old lease for its own.
         name = f"{settings.worker_name}.{secrets.token_hex(2)}"
-        strike = FaultPoint(settings.fault_file, name).on if settings.fault_file else None
-        drives = Drives(database, SystemClock(), bind, name, strike=strike)
+        fault = FaultPoint(settings.fault_file, name) if settings.fault_file else None
+        drives = Drives(database, SystemClock(), bind, name, strike=fault.on if fault else None)
 
         def describe(plan: Plan, target: str, releases: dict[Side, Release]) -> Place:
             traffic = bind_once(ports, bound, plan, target, releases).traffic
@@ -109,7 +110,7 @@ class Worker:
         # Of their own: whatever scripts print, a rollback never waits for a connection.
         connections = Database(make_engine(settings.database_url, pool_size=4, idle_s=IDLE_S))
         runs = Runs(connections, ports.scripts(), name)
-        return cls(name, settings, database, ports, drives, capsules, runs, bound, set())
+        return cls(name, settings, database, ports, drives, capsules, runs, bound, set(), fault)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Any loop that ends by itself ends the process; the supervisor starts another."""
@@ -282,7 +283,8 @@ class Worker:
             bound = bind_once(self.ports, self.bound, kept.plan, kept.target, kept.releases)
             return CanaryWatched(bound.traffic, bound.prober, bound.metrics)
 
-        await keep_canaries(self.database, self.ports.clock, bind)
+        strike = self.fault.on_record if self.fault else None
+        await keep_canaries(self.database, self.ports.clock, bind, strike=strike)
 
     async def _watch(self, watched: Watched) -> None:
         bound = bind_once(self.ports, self.bound, watched.plan, watched.target, watched.releases)

@@ -16,17 +16,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.forms_alerts import Addressed, AlertIn, AlertmanagerIn, SnsIn, of_alertmanager, of_json, of_sns
 from app.db.engine import Database
-from app.db.tables import AlertDelivery, Deployment, TargetState
+from app.db.tables import AlertDelivery, CanaryRun, Deployment, PlanVersion, TargetState
 from app.deployments.commands import database_now
+from app.domain.canary_alerts import canary_targets
 from app.eventlog.log import INSTALLATION, SYSTEM, Entry, append
 from app.ports.traffic import ProviderError
 from app.providers.alert_hooks import AlertHook, HmacHook, NotGenuine, SnsHook, verify_hmac
 from app.providers.sns import SnsVerifier
 from app.triggers.commands import record_alert
+from app.web.access import plan_by_hash
 
 KEEP = timedelta(days=2)
 """How long a delivery's id is remembered: far beyond the time in which its signature is accepted."""
 TELL_EVERY_S = 60.0
+NEWEST = 20
+"""Deployments whose plans are looked at for a canary's target."""
 
 DELIVERIES = Counter("gonogo_alert_deliveries", "Deliveries of alerts", ("hook", "outcome"))
 Form = TypeVar("Form", bound=BaseModel)
@@ -141,8 +145,8 @@ def _storing(
     async def write(session: AsyncSession) -> int:
         await _accept_once(session, name, delivery)
         for each in alerts:
-            deployment_id = await _addressee(session, hook, each)
-            await record_alert(session, deployment_id, name, each.alert)
+            deployment_id, target = await _addressee(session, hook, each)
+            await record_alert(session, deployment_id, name, each.alert, target=target)
         return len(alerts)
 
     return write
@@ -156,24 +160,45 @@ async def _accept_once(session: AsyncSession, name: str, delivery: str) -> None:
     await session.execute(delete(AlertDelivery).where(AlertDelivery.received_at < now - KEEP))
 
 
-async def _addressee(session: AsyncSession, hook: HmacHook | SnsHook, sent: Addressed) -> int:
-    """The deployment: the one named, else the one that holds the target, else the target's newest."""
+async def _addressee(session: AsyncSession, hook: HmacHook | SnsHook, sent: Addressed) -> tuple[int, str]:
+    """The deployment: the one named, else the one that holds the target or has a canary on it, else the newest one
+    whose target it is. And the target, empty if nobody named one."""
     target = sent.target or hook.target
     if hook.target is not None and target != hook.target:
         raise NotGenuine("addressee", "This hook is for another target.")
     if sent.deployment is not None:
         found = await session.get(Deployment, sent.deployment)
-        if found is None or (target is not None and found.target != target):
+        if found is None or (target is not None and not await _is_target_of(session, found, target)):
             raise NotGenuine("addressee", "There is no such deployment on this hook's target.")
-        return found.id
+        return found.id, target or ""
     if target is None:
         raise NotGenuine("addressee", "The alert names neither a deployment nor a target, and the hook has none.")
     holder: int | None = await session.scalar(select(TargetState.locked_by).where(TargetState.target == target))
     newest = select(Deployment.id).where(Deployment.target == target).order_by(Deployment.id.desc()).limit(1)
-    found_id = holder or await session.scalar(newest)
+    found_id = holder or await session.scalar(newest) or await _canary_on(session, target)
     if found_id is None:
         raise NotGenuine("addressee", "No deployment was ever made for this target.")
-    return found_id
+    return found_id, target
+
+
+async def _is_target_of(session: AsyncSession, deployment: Deployment, target: str) -> bool:
+    if deployment.target == target:
+        return True
+    version = await session.get_one(PlanVersion, deployment.plan_version_id)
+    return target in canary_targets(await plan_by_hash(session, version.hash))
+
+
+async def _canary_on(session: AsyncSession, target: str) -> int | None:
+    """The deployment whose canary moves or stands on this target, else the newest one whose plan has a canary there."""
+    moving = select(CanaryRun.deployment_id).where(CanaryRun.target == target, CanaryRun.finished_at.is_(None))
+    found: int | None = await session.scalar(moving.limit(1))
+    if found is not None:
+        return found
+    newest = select(Deployment.id, PlanVersion.hash).join(PlanVersion, PlanVersion.id == Deployment.plan_version_id)
+    for number, digest in await session.execute(newest.order_by(Deployment.id.desc()).limit(NEWEST)):
+        if target in canary_targets(await plan_by_hash(session, digest)):
+            return int(number)
+    return None
 
 
 async def _note_subscription(session: AsyncSession, name: str, delivery: str, sent: SnsIn) -> None:

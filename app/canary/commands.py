@@ -4,9 +4,10 @@ A share is ordered through the same operations as a switch (traffic.commands.req
 and probes are the same. A run orders each of its shifts under a key of its own, so none is ordered twice.
 """
 
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,10 +24,11 @@ from app.domain.canary import (
     Judgement,
     Run,
     State,
-    counted,
+    after_shift,
     demand_passed,
     follow,
-    next_change,
+    may_serve,
+    seen,
 )
 from app.domain.deployments import State as Course
 from app.domain.errors import Rejected
@@ -166,7 +168,12 @@ async def _nobody_else(session: AsyncSession, target: str) -> None:
     other = select(CanaryRun.deployment_id).where(CanaryRun.target == target, CanaryRun.finished_at.is_(None))
     found = (await session.execute(other.limit(1))).scalar_one_or_none()
     if found is not None:
-        raise Rejected(f"A canary of deployment {found} has {target}.", conflict=True, code="target_locked")
+        raise Rejected(
+            f"A canary of deployment {found} has {target}. Nothing was done.",
+            remedy="What has its traffic now is taken back on that canary's page.",
+            conflict=True,
+            code="target_locked",
+        )
 
 
 async def approve(session: AsyncSession, scope: Scope, key: str, form: CanaryForm) -> None:
@@ -279,12 +286,13 @@ async def _raise(session: AsyncSession, desk: Desk, row: CanaryRun, change: Chan
 
 
 async def _take_back(session: AsyncSession, desk: Desk, row: CanaryRun, actor: Actor, reason: str) -> None:
+    after = follow(run_of(row), Change.ROLL_BACK)
     if row.finished_at is not None:
         # It has let go of its target, which may be another's by now.
         await demand_not_production(session, row.target)
         await hold_target(session, row.target)
         await _nobody_else(session, row.target)
-    _put(row, follow(run_of(row), Change.ROLL_BACK), actor.name, desk.now)
+    _put(row, after, actor.name, desk.now)
     row.reason, row.finished_at = reason, None
     await _order(session, desk, row, 0, actor, reason)
     await _tell(session, desk, row, Change.ROLL_BACK, actor)
@@ -317,7 +325,8 @@ async def _tell(session: AsyncSession, desk: Desk, row: CanaryRun, change: Chang
 @dataclass(frozen=True, slots=True)
 class Look:
     """What a second of watching the canary's target found. `read_green` None: its routes disagree; `has_read` False: no
-    answer. `is_well` None: the health check was not answered at all by the product's own fault."""
+    answer. `is_well` None: the health check was not answered at all by the product's own fault. `began` is when it was
+    asked, on the worker's monotonic clock in seconds; None: just now."""
 
     has_read: bool = False
     read_green: int | None = None
@@ -325,9 +334,12 @@ class Look:
     samples: tuple[tuple[str, float | None, int], ...] = ()
     probes_green: int = 0
     probes_total: int = 0
+    began: float | None = None
 
 
-async def keep(session: AsyncSession, run_id: int, plan: Plan, look: Look) -> None:
+async def keep(
+    session: AsyncSession, run_id: int, plan: Plan, look: Look, *, monotonic: Callable[[], float] = time.monotonic
+) -> None:
     """Record what was found and let follow what follows: one transaction, so that twice is once."""
     found = await session.get_one(CanaryRun, run_id)
     desk = await _desk(session, found.deployment_id, plan, found.phase)
@@ -335,22 +347,19 @@ async def keep(session: AsyncSession, run_id: int, plan: Plan, look: Look) -> No
     row = (await session.execute(statement.execution_options(populate_existing=True))).scalar_one()
     if row.finished_at is not None:
         return
-    await _record(session, row, look, desk.now)
-    match State(row.state):
-        case State.SHIFTING:
-            await _after_shift(session, desk, row)
-        case State.ROLLING_BACK:
-            await _after_way_back(session, desk, row)
-        case State.DWELLING | State.INCONCLUSIVE | State.GATE:
-            await _judge(session, desk, row)
-        case _:
-            return
+    # As old as its question, whatever kept its worker: one that stood still must not make an old look fresh.
+    age_s = max(0.0, monotonic() - look.began) if look.began is not None else 0.0
+    await _record(session, row, look, desk.now - timedelta(seconds=age_s))
+    if row.state == State.ROLLING_BACK:
+        await _after_way_back(session, desk, row)
+    elif row.state != State.SHIFTING or not await _after_shift(session, desk, row):
+        await _judge(session, desk, row)
     await touch(session, desk.deployment.id, ("canary",))
 
 
-async def _record(session: AsyncSession, row: CanaryRun, look: Look, now: datetime) -> None:
-    if look.has_read:
-        row.read_green, row.read_at = look.read_green, now
+async def _record(session: AsyncSession, row: CanaryRun, look: Look, at: datetime) -> None:
+    if look.has_read and (row.read_at is None or row.read_at <= at):
+        row.read_green, row.read_at = look.read_green, at
     if State(row.state) in JUDGED:
         row.probes_green += look.probes_green
         row.probes_total += look.probes_total
@@ -359,29 +368,28 @@ async def _record(session: AsyncSession, row: CanaryRun, look: Look, now: dateti
         samples.append((HEALTH, 0.0 if look.is_well else 1.0, 1))
     if samples:
         rows = [
-            {"run_id": row.id, "metric": metric, "at": now, "value": value, "samples": count}
+            {"run_id": row.id, "metric": metric, "at": at, "value": value, "samples": count}
             for metric, value, count in samples
         ]
         await session.execute(insert(CanaryReading), rows)
     await session.flush()
 
 
-async def _after_shift(session: AsyncSession, desk: Desk, row: CanaryRun) -> None:
+async def _after_shift(session: AsyncSession, desk: Desk, row: CanaryRun) -> bool:
+    """True if the shift has ended, and the canary went on from it."""
     operation = await session.get_one(Operation, row.operation_id, populate_existing=True)
-    if operation.finished_at is None:
-        return
-    match operations.State(operation.state):
-        case operations.State.DONE:
-            _put(row, follow(run_of(row), Change.ARRIVE), SYSTEM.name, desk.now)
-            row.step_since = desk.now
-            await _tell(session, desk, row, Change.ARRIVE, SYSTEM)
-        case operations.State.REFUSED:
-            _put(row, follow(run_of(row), Change.REFUSE), SYSTEM.name, desk.now)
-            row.reason = operation.reason
-            await _tell(session, desk, row, Change.REFUSE, SYSTEM)
-        case _:
-            # Whoever drove it has asked for the way back already, where anything may have moved.
-            await _take_back(session, desk, row, SYSTEM, operation.reason or "The shift did not arrive")
+    change = after_shift(operations.State(operation.state))
+    if change is None:
+        return False
+    if change is Change.ROLL_BACK:
+        # Whoever drove it has asked for the way back already, where anything may have moved.
+        await _take_back(session, desk, row, SYSTEM, operation.reason or "The shift did not arrive")
+        return True
+    _put(row, follow(run_of(row), change), SYSTEM.name, desk.now)
+    row.step_since = desk.now if change is Change.ARRIVE else None
+    row.reason = operation.reason if change is Change.REFUSE else ""
+    await _tell(session, desk, row, change, SYSTEM)
+    return True
 
 
 async def _after_way_back(session: AsyncSession, desk: Desk, row: CanaryRun) -> None:
@@ -395,22 +403,20 @@ async def _after_way_back(session: AsyncSession, desk: Desk, row: CanaryRun) -> 
 
 
 async def _judge(session: AsyncSession, desk: Desk, row: CanaryRun) -> None:
-    judgement = await judgement_of(session, desk.deployment, desk.plan, desk.phase, row, desk.now)
     run = run_of(row)
-    if desk.is_running:
-        run = counted(run, judgement, plan_now(desk.deployment, desk.now), desk.now)
-    else:
-        run = Run(run.state, run.step, run.dwelt_s, None, None, run.dark_since, run.version)
+    if not may_serve(run):
+        return
+    judgement = await judgement_of(session, desk.deployment, desk.plan, desk.phase, row, desk.now)
+    at = plan_now(desk.deployment, desk.now) if desk.is_running else None
+    run, change = seen(run, desk.phase, judgement, at, desk.now)
     row.dwelt_s, row.counted_at, row.looked_at, row.dark_since = (
         run.dwelt_s,
         run.counted_at,
         run.looked_at,
         run.dark_since,
     )
-    change = next_change(run, desk.phase, judgement, desk.now)
-    if change is None or (change is not Change.ROLL_BACK and not desk.is_running):
-        return
-    await _follow(session, desk, row, change, judgement)
+    if change is not None:
+        await _follow(session, desk, row, change, judgement)
 
 
 async def _follow(session: AsyncSession, desk: Desk, row: CanaryRun, change: Change, judgement: Judgement) -> None:

@@ -3,18 +3,20 @@
 from collections import defaultdict
 from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Alert, CanaryReading, CanaryRun, Deployment, Person, RosterSeat
 from app.domain.canary import LOOKS_BACK, AlertSeen, Evidence, Judgement, Reading, Run, State, Word, has_dwelt, judge
+from app.domain.canary_alerts import AlertMessage, stand_of
 from app.domain.metrics import Observation
 from app.domain.plan import Phase, Plan
-from app.triggers.queries import CRITICAL, FIRING
+from app.triggers.queries import CRITICAL
 
 HEALTH = "green_health"
 """The metric's name under which GREEN's health checks are kept."""
+ALERTS_OF_A_KIND = 100
+"""Messages of alerts of each kind that are looked at, the newest ones."""
 
 
 def backend_of(phase: Phase) -> frozenset[str]:
@@ -41,21 +43,16 @@ async def judgement_of(
 ) -> Judgement:
     """The gate of the run's present step."""
     since = row.step_since or now
-    evidence = await evidence_of(session, deployment, plan, phase, row, since, now)
+    evidence = await evidence_of(session, deployment, plan, phase, row, now)
     percent = phase.canary[row.step].percent
-    return judge(plan, phase, percent, since, evidence, now, has_dwelt=has_dwelt(run_of(row), phase))
+    dwelt = has_dwelt(run_of(row), phase)
+    return judge(plan, phase, percent, since, evidence, now, has_dwelt=dwelt, begun=row.started_at)
 
 
 async def evidence_of(
-    session: AsyncSession,
-    deployment: Deployment,
-    plan: Plan,
-    phase: Phase,
-    row: CanaryRun,
-    since: datetime,
-    now: datetime,
+    session: AsyncSession, deployment: Deployment, plan: Plan, phase: Phase, row: CanaryRun, now: datetime
 ) -> Evidence:
-    first = max(since, now - LOOKS_BACK)
+    first = max(row.started_at, now - LOOKS_BACK)
     # Columns, not rows of the session: this runs each second while the deployment is locked, and a press waits for it.
     wanted = select(CanaryReading.metric, CanaryReading.at, CanaryReading.value, CanaryReading.samples)
     wanted = wanted.where(CanaryReading.run_id == row.id, CanaryReading.at >= first).order_by(CanaryReading.at)
@@ -70,7 +67,7 @@ async def evidence_of(
     return Evidence(
         readings=readings,
         health=health,
-        alerts=await _alerts(session, deployment, plan, row.started_at),
+        alerts=await alerts_of(session, deployment, plan, row.target, row.started_at),
         approved=Word(row.approved_by, row.approved_at, row.approved_text) if is_approved and row.approved_at else None,
         reported=Word(row.reported_by, row.reported_at, row.reported_text) if row.reported_at else None,
         read_green=row.read_green,
@@ -78,19 +75,32 @@ async def evidence_of(
     )
 
 
-async def _alerts(session: AsyncSession, deployment: Deployment, plan: Plan, since: datetime) -> list[AlertSeen]:
-    """Alerts that came since the canary began. A person's report that names a trigger is of that trigger's kind."""
+async def alerts_of(
+    session: AsyncSession, deployment: Deployment, plan: Plan, target: str, since: datetime | None
+) -> tuple[AlertSeen, ...]:
+    """Alerts about a canary's target that came since it began, of which there may be as many as there will; since ever
+    without `since`. A person's report that names a trigger is of that trigger's kind."""
     categories = {trigger.key: trigger.categories[0] for trigger in plan.triggers if trigger.categories}
-    kinds = (Alert.category, Alert.trigger, Alert.severity)
     # The newest of each kind: a flood of harmless ones must not hide the one that takes the canary back.
-    wanted = select(*kinds, Alert.received_at, Alert.name).ext(distinct_on(*kinds))
-    wanted = wanted.where(Alert.deployment_id == deployment.id, Alert.state == FIRING, Alert.received_at >= since)
-    found = await session.execute(wanted.order_by(*kinds, Alert.received_at.desc()))
-    seen = [
-        AlertSeen(at, category or categories.get(trigger, ""), severity == CRITICAL or bool(trigger), name)
-        for category, trigger, severity, at, name in found
-    ]
-    return sorted(seen, key=lambda alert: alert.at)
+    kind = (Alert.category, Alert.trigger, Alert.severity, Alert.state)
+    number = func.row_number().over(partition_by=kind, order_by=Alert.id.desc())
+    found = select(Alert.id, Alert.received_at, Alert.source, Alert.name, *kind, number.label("number"))
+    found = found.where(Alert.deployment_id == deployment.id, Alert.target.in_(("", target)))
+    if since is not None:
+        found = found.where(Alert.received_at >= since)
+    kinds = found.subquery("kinds")
+    newest = select(kinds).where(kinds.c.number <= ALERTS_OF_A_KIND).order_by(kinds.c.id)
+    return stand_of(
+        AlertMessage(
+            alert.received_at,
+            alert.source,
+            alert.name,
+            alert.state,
+            alert.category or categories.get(alert.trigger, ""),
+            alert.severity == CRITICAL or bool(alert.trigger),
+        )
+        for alert in await session.execute(newest)
+    )
 
 
 async def _still_speaks(session: AsyncSession, row: CanaryRun, phase: Phase) -> bool:

@@ -5,21 +5,24 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.canary.commands import may_lead, may_speak, may_take_back
-from app.canary.queries import judgement_of, newest_run, run_of
+from app.canary.queries import alerts_of, judgement_of, newest_run, run_of
 from app.canary.views import CanaryView, GateLine, Press, ShareStep
 from app.db.tables import CanaryRun, Deployment, Operation
 from app.deployments.commands import database_now
-from app.domain.canary import JUDGED, Judgement, Line, Met, State, Verdict, dwell_left_s
+from app.domain.canary import JUDGED, AlertSeen, Judgement, Line, Met, State, Verdict, dwell_left_s
+from app.domain.canary_alerts import Effect, effect_of
 from app.domain.observation import Share
 from app.domain.phases import State as PhaseState
-from app.domain.plan import Phase
+from app.domain.plan import CanaryGate, Phase
 from app.domain.plan_clock import plan_now
 from app.domain.signoff_words import in_sentence, listed
 from app.eventlog.log import versions_of
 from app.phases.commands_rows import rows_of
 from app.phases.queries import phase_of
 from app.web.access import NotFound, Scope
-from app.web.figures import took
+from app.web.figures import hms, took
+
+ALERTS_SHOWN = 8
 
 _WORDS: dict[State | None, tuple[str, str]] = {
     None: ("wait", "Not begun"),
@@ -66,6 +69,7 @@ async def canary_view(session: AsyncSession, scope: Scope, key: str) -> CanaryVi
         asks=judgement.asks if judgement else (),
         proceed=tuple(_proceed_line(scope, line) for line in judgement.proceed) if judgement else (),
         rollback=tuple(_rollback_line(line) for line in judgement.rollback) if judgement else (),
+        alerts=await _alert_lines(session, deployment, scope, phase, row),
         presses=_presses(scope, phase, phase_state, row, judgement),
         version=row.version if row else 0,
         run=row.id if row else 0,
@@ -180,6 +184,36 @@ def _proceed_line(scope: Scope, line: Line) -> GateLine:
 def _rollback_line(line: Line) -> GateLine:
     mark, word = _ROLLBACK[line.met]
     return GateLine(line.key, mark, word, line.title, line.found, line.limit, _behind(line))  # type: ignore[arg-type]
+
+
+_EFFECTS: dict[Effect, tuple[str, str]] = {
+    "back": ("crit", "Takes it back"),
+    "holds": ("wait", "Holds the gate"),
+    "unknown": ("unknown", "UNKNOWN"),
+    "over": ("ok", "Over"),
+    "none": ("hold", "Recorded"),
+}
+
+
+async def _alert_lines(
+    session: AsyncSession, deployment: Deployment, scope: Scope, phase: Phase, row: CanaryRun | None
+) -> tuple[GateLine, ...]:
+    """Alerts since the newest run began; before there is one, all that came."""
+    since = row.started_at if row else None
+    seen = await alerts_of(session, deployment, scope.plan, phase.target or "", since)
+    newest = sorted(seen, key=lambda alert: alert.at, reverse=True)[:ALERTS_SHOWN]
+    return tuple(_alert_line(number, alert, phase, scope, row) for number, alert in enumerate(newest, 1))
+
+
+def _alert_line(number: int, alert: AlertSeen, phase: Phase, scope: Scope, row: CanaryRun | None) -> GateLine:
+    effect = effect_of(phase.canary_gate or CanaryGate(), alert) if row is not None else "none"
+    mark, word = _EFFECTS[effect]
+    about = [part for part in ("critical" if alert.is_critical else "", alert.category) if part]
+    found = f"{alert.stands} since {hms(alert.at, scope.plan.timezone)}"
+    limit = ""
+    if effect == "none":
+        limit = "no line of the gate names it" if row is not None else "it came before the canary"
+    return GateLine(f"alert-{number}", mark, word, alert.name, ", ".join([*about, found]), limit)  # type: ignore[arg-type]
 
 
 def _behind(line: Line) -> str:

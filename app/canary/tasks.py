@@ -2,7 +2,7 @@
 follows, once a second. A worker that dies leaves rows from which the next one goes on."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -48,6 +48,8 @@ class Watched:
 
 
 Bind = Callable[[Kept], Watched]
+Record = Callable[[Look], Awaitable[None]]
+"""Keeps what a look found and lets follow what follows (commands.keep)."""
 
 
 async def find_kept(session: AsyncSession) -> list[Kept]:
@@ -68,8 +70,8 @@ async def find_kept(session: AsyncSession) -> list[Kept]:
 class Keeper:
     """Watches one canary until it is cancelled."""
 
-    def __init__(self, database: Database, clock: Clock, kept: Kept, bound: Watched) -> None:
-        self._database, self._clock, self._kept, self._bound = database, clock, kept, bound
+    def __init__(self, record: Record, clock: Clock, kept: Kept, bound: Watched) -> None:
+        self._record, self._clock, self._kept, self._bound = record, clock, kept, bound
         self._green = self._total = 0
         self._measured_at: float | None = None
         self._every_s = min((metric.every_s for metric in kept.plan.metrics), default=2.0)
@@ -94,20 +96,17 @@ class Keeper:
         while True:
             started = self._clock.monotonic()
             try:
-                look = await self._look()
-                await self._keep(look)
+                await self._record(await self._look())
             except Exception as error:
                 # PostgreSQL away, most likely: what was not recorded does not count, and the dwell stands still.
                 log.warning("canary.look.failed", run=self._kept.run_id, error=str(error)[:300])
             await self._clock.sleep(max(0.1, LOOK_EVERY_S - (self._clock.monotonic() - started)))
 
-    async def _keep(self, look: Look) -> None:
-        await self._database.run(lambda session: keep(session, self._kept.run_id, self._kept.plan, look))
-
     async def _look(self) -> Look:
+        began = self._clock.monotonic()
         (has_read, read_green), is_well, samples = await asyncio.gather(self._read(), self._health(), self._measure())
         green, total, self._green, self._total = self._green, self._total, 0, 0
-        return Look(has_read, read_green, is_well, samples, green, total)
+        return Look(has_read, read_green, is_well, samples, green, total, began)
 
     async def _read(self) -> tuple[bool, int | None]:
         try:
@@ -145,19 +144,42 @@ class Keeper:
         )
 
 
-async def keep_all(database: Database, clock: Clock, bind: Bind) -> None:
+def recorder(database: Database, clock: Clock, kept: Kept) -> Record:
+    async def record(look: Look) -> None:
+        await database.run(lambda session: keep(session, kept.run_id, kept.plan, look, monotonic=clock.monotonic))
+
+    return record
+
+
+Strike = Callable[[int, Record], Record]
+"""What tests put between a keeper and its rows (app/rehearsal/fault_point.py)."""
+
+
+async def keep_all(database: Database, clock: Clock, bind: Bind, *, strike: Strike | None = None) -> None:
     """Keep every canary that is not over, until cancelled."""
+
+    def keeper_of(kept: Kept) -> Keeper:
+        record = recorder(database, clock, kept)
+        return Keeper(strike(kept.run_id, record) if strike else record, clock, kept, bind(kept))
+
+    await keep_found(lambda: database.read(find_kept), keeper_of, clock)
+
+
+async def keep_found(
+    find: Callable[[], Awaitable[list[Kept]]], keeper_of: Callable[[Kept], Keeper], clock: Clock
+) -> None:
+    """A keeper for each canary that is found, for as long as it is."""
     running: dict[int, asyncio.Task[None]] = {}
     try:
         while True:
-            kept = {each.run_id: each for each in await database.read(find_kept)}
+            kept = {each.run_id: each for each in await find()}
             for run_id in [number for number in running if number not in kept]:
                 running.pop(run_id).cancel()
             for run_id, each in kept.items():
                 if run_id in running and not running[run_id].done():
                     continue
                 try:
-                    keeper = Keeper(database, clock, each, bind(each))
+                    keeper = keeper_of(each)
                 except Exception as error:
                     # A target that the site no longer binds: the other canaries are kept all the same.
                     log.warning("canary.unbound", run=run_id, target=each.target, error=str(error)[:300])

@@ -20,10 +20,11 @@ class ShareStep:
 
 @dataclass(frozen=True, slots=True)
 class GateLine:
-    """A line of the gate. mark: ok, wait, unknown or crit; `found` against `limit`, with what stands behind it."""
+    """A line of the gate, or an alert. mark: ok, wait, unknown, crit or hold; `found` against `limit`, with what stands
+    behind it."""
 
     key: str
-    mark: Literal["ok", "wait", "unknown", "crit"]
+    mark: Literal["ok", "wait", "unknown", "crit", "hold"]
     word: str
     title: str
     found: str
@@ -62,6 +63,8 @@ class CanaryView:
     asks: tuple[str, ...]
     proceed: tuple[GateLine, ...]
     rollback: tuple[GateLine, ...]
+    alerts: tuple[GateLine, ...]
+    """Alerts about the canary's target, the newest first, each with what it does to the canary."""
     presses: tuple[Press, ...]
     version: int
     run: int

@@ -7,10 +7,11 @@ at once.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from app.domain import operations
 from app.domain.errors import Rejected
 from app.domain.metrics import Observation, is_figure, stale_after_s, sustained
 from app.domain.plan import CanaryGate, CanaryLine, Metric, Phase, Plan
@@ -80,7 +81,7 @@ TRANSITIONS: dict[tuple[State | None, Change], State] = {
 
 OVER = (State.ROLLED_BACK, State.DONE)
 JUDGED = (State.DWELLING, State.INCONCLUSIVE, State.GATE)
-"""States in which the gate is asked."""
+"""States in which the gate is asked. What takes a canary back is looked for wherever GREEN may have traffic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +149,15 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class AlertSeen:
+    """An alert about the canary's target. `is_critical`: it was when it fired; `stands` is what its newest message
+    says: firing, resolved or unknown."""
+
     at: datetime
     category: str
     is_critical: bool
     name: str
+    stands: str = "firing"
+    has_fired: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +171,8 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of GREEN since the step began; alerts since the canary did. `health`: 1 failed, 0 passed;
-    `read_green` is the share that the balancer itself says, `read_at` when."""
+    """What is known of GREEN since the canary began. `health`: 1 failed, 0 passed; `read_green` is the share that the
+    balancer itself says, `read_at` when."""
 
     readings: Mapping[str, Sequence[Reading]] = field(default_factory=dict)
     health: Sequence[Observation] = ()
@@ -203,13 +209,23 @@ class Judgement:
 
 
 def judge(
-    plan: Plan, phase: Phase, percent: int, since: datetime, evidence: Evidence, now: datetime, *, has_dwelt: bool
+    plan: Plan,
+    phase: Phase,
+    percent: int,
+    since: datetime,
+    evidence: Evidence,
+    now: datetime,
+    *,
+    has_dwelt: bool,
+    begun: datetime | None = None,
 ) -> Judgement:
-    """The gate of a step whose share arrived at `since`."""
+    """The gate of a step whose share arrived at `since`. What lets it proceed must have been seen since then; what
+    takes it back counts since the canary has `begun`: a new share does not reset a breach that runs."""
     gate = phase.canary_gate or CanaryGate()
+    first = begun or since
     built_in = (_share(percent, evidence, now), _health_known(evidence, now))
     proceed = (*(_proceeds(plan, line, since, evidence, now) for line in gate.proceed_if), *built_in)
-    back = (*(_rolls_back(plan, line, since, evidence, now) for line in gate.rollback_if), _health_failing(evidence))
+    back = (*(_rolls_back(plan, line, first, evidence, now) for line in gate.rollback_if), _health_failing(evidence))
     asks = _asks(plan, gate, evidence, since, now)
     bad = [line for line in back if line.met is Met.YES]
     dark = [line for line in (*proceed, *back) if line.met is Met.UNKNOWN]
@@ -235,12 +251,11 @@ def _key(line: CanaryLine) -> str:
 def _proceeds(plan: Plan, line: CanaryLine, since: datetime, evidence: Evidence, now: datetime) -> Line:
     match line.kind:
         case "alert":
-            # Any alert of the kind, critical or not: nobody proceeds into one.
-            seen = _alerts(line, evidence)
-            return Line(_key(line), line.title, Met.NO if seen else Met.YES, seen[-1].name if seen else "none")
+            return _no_alert(line, evidence)
         case "approval":
             word = evidence.approved
-            if word is None:
+            if word is None or word.at < since:
+                # What was said of another share is no word on this one.
                 return Line(_key(line), line.title, Met.NO, "not yet", waits_for=line.positions)
             return Line(_key(line), line.title, Met.YES, _said(word))
         case "report":
@@ -248,6 +263,17 @@ def _proceeds(plan: Plan, line: CanaryLine, since: datetime, evidence: Evidence,
             return Line(_key(line), line.title, Met.YES if word is None else Met.NO, _said(word) if word else "none")
         case "metric":
             return _below(plan, line, since, evidence, now)
+
+
+def _no_alert(line: CanaryLine, evidence: Evidence) -> Line:
+    """Any alert of the kind, critical or not: nobody proceeds into one that fires, or of which nothing can be told."""
+    seen = _alerts(line, evidence)
+    for stands, met in (("firing", Met.NO), ("unknown", Met.UNKNOWN)):
+        names = [alert.name for alert in seen if alert.stands == stands]
+        if names:
+            found = names[-1] if met is Met.NO else f"{names[-1]}: its source cannot tell"
+            return Line(_key(line), line.title, met, found)
+    return Line(_key(line), line.title, Met.YES, "none fires any more" if seen else "none")
 
 
 def _below(plan: Plan, line: CanaryLine, since: datetime, evidence: Evidence, now: datetime) -> Line:
@@ -270,7 +296,7 @@ def _below(plan: Plan, line: CanaryLine, since: datetime, evidence: Evidence, no
 def _rolls_back(plan: Plan, line: CanaryLine, since: datetime, evidence: Evidence, now: datetime) -> Line:
     match line.kind:
         case "alert":
-            seen = [alert for alert in _alerts(line, evidence) if alert.is_critical]
+            seen = [alert for alert in _alerts(line, evidence) if alert.is_critical and alert.has_fired]
             return Line(_key(line), line.title, Met.YES if seen else Met.NO, seen[-1].name if seen else "none critical")
         case "report" | "approval":
             word = evidence.reported
@@ -429,13 +455,43 @@ def counted(run: Run, judgement: Judgement, plan_now: datetime, now: datetime) -
     return Run(run.state, run.step, run.dwelt_s + grew, plan_now, now, dark_since, run.version)
 
 
+def after_shift(shift: operations.State) -> Change | None:
+    """What a shift upwards makes of its canary; None while it is on its way. Where anything may have moved and nobody
+    can say that it arrived, all of it goes back."""
+    match shift:
+        case operations.State.DONE:
+            return Change.ARRIVE
+        case operations.State.REFUSED:
+            return Change.REFUSE
+    return Change.ROLL_BACK if shift in operations.ENDED else None
+
+
+def seen(
+    run: Run, phase: Phase, judgement: Judgement, plan_now: datetime | None, now: datetime
+) -> tuple[Run, Change | None]:
+    """The canary after a look at it, and what follows by itself. `plan_now` is None while the phase does not run: then
+    the dwell stands still, and only the way back is open."""
+    if plan_now is None:
+        run = replace(run, counted_at=None, looked_at=None)
+    elif run.state in JUDGED:
+        run = counted(run, judgement, plan_now, now)
+    change = next_change(run, phase, judgement, now)
+    return run, (change if plan_now is not None or change is Change.ROLL_BACK else None)
+
+
+def may_serve(run: Run) -> bool:
+    """Whether GREEN may have traffic of this canary: also while a share is on its way, and while one that was refused
+    leaves the share before it standing."""
+    return run.state in (*JUDGED, State.SHIFTING) or (run.state is State.WAITING and run.step > 0)
+
+
 def next_change(run: Run, phase: Phase, judgement: Judgement, now: datetime) -> Change | None:
     """What follows by itself from a judgement; None if nothing does. Never a greater share, unless the plan says that
     the product advances, and the gate passed."""
+    if may_serve(run) and judgement.verdict is Verdict.FAILED:
+        return Change.ROLL_BACK
     if run.state not in JUDGED:
         return None
-    if judgement.verdict is Verdict.FAILED:
-        return Change.ROLL_BACK
     if judgement.verdict is Verdict.INCONCLUSIVE:
         is_long = run.dark_since is not None and now - run.dark_since >= DARK_FOR
         return Change.PAUSE if is_long and run.state is not State.INCONCLUSIVE else None

@@ -73,6 +73,10 @@ CONFIDENCE_Z = 1.959964
 """Standard deviations that hold 95 %."""
 HALF_WIDTH = 3.0
 """A share has arrived when its 95 % interval is no wider than this many points on either side of its middle."""
+SHARE_LOOK_BACK_S = 15
+"""Probes that a share is told from are at most this old: a balancer may apply what it accepted seconds later."""
+SOME_ANSWERS = 5
+"""Of the lesser side, expected in that time: none at all would then be no chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +109,24 @@ class Share:
 
     def is_at(self, wanted: int, *, at_least: int) -> bool:
         """Whether probes say that GREEN gets `wanted` percent: enough of them, and no further from it than chance
-        explains."""
+        explains. A share of both sides needs an answer of each: chance explains that nobody sees one in a hundred, and
+        so would a balancer that sends nobody there."""
         low, high = self.interval
-        return self.total >= at_least and self.half_width <= HALF_WIDTH and low <= wanted <= high
+        is_both = 0 < self.green < self.total or wanted in (0, 100)
+        return self.total >= at_least and self.half_width <= HALF_WIDTH and low <= wanted <= high and is_both
 
     def __str__(self) -> str:
         if self.percent is None:
             return "no probe answered"
         return f"{self.percent:.1f} % ± {self.half_width:.1f} ({self.total} probes)"
+
+
+def rate_to_tell(percent: int) -> int:
+    """The least probes a second at which a share can be told within the time that is looked back: narrow enough, and
+    with some answers of the side that has less."""
+    narrow = next(n for n in range(10, 2000) if Share(round(n * percent / 100), n).half_width <= HALF_WIDTH)
+    some = SOME_ANSWERS * 100 / min(percent, 100 - percent)
+    return math.ceil(max(narrow, some) / SHARE_LOOK_BACK_S)
 
 
 def share_of(probes: Sequence[Seen]) -> Share:

@@ -28,6 +28,7 @@ CHECKS: tuple[Callable[[Plan], Iterator[Finding]], ...] = (
     phases.rollback_criteria,
     phases.measured_lines,
     phases.growing_canary,
+    phases.shares_can_be_told,
     phases.canary_gates,
     phases.rising_times,
     phases.decision_answers,

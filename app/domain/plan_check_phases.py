@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import pairwise
 
+from app.domain.observation import rate_to_tell
 from app.domain.plan import CanaryLine, Phase, Plan, StripCheck, measured_by
 from app.domain.plan_check_keys import did_you_mean, gate_lines, repeated
 from app.domain.plan_parts import Criterion
@@ -130,6 +131,23 @@ def growing_canary(plan: Plan) -> Iterator[Finding]:
         if phase.canary and phase.canary[-1].percent != 100:
             message = f"The last step ends at {phase.canary[-1].percent} %."
             yield Finding((*path, len(phase.canary) - 1, "percent"), message, "Let the last step be 100.", path)
+
+
+def shares_can_be_told(plan: Plan) -> Iterator[Finding]:
+    """Enough probes a second to tell each share from a greater one; a canary that cannot is taken back each time."""
+    targets = {target.key: (t, target) for t, target in enumerate(plan.targets)}
+    for phase in plan.phases:
+        if not phase.canary or phase.target not in targets:
+            continue
+        t, target = targets[phase.target]
+        partial = [step.percent for step in phase.canary if step.percent < 100]
+        worst = min(partial, key=lambda percent: abs(percent - 50), default=None)
+        if worst is not None and target.probes.operation_rate < (least := rate_to_tell(worst)):
+            path: Path = ("targets", t, "probes", "operation_rate")
+            message = (
+                f"With {target.probes.operation_rate} probes a second nobody can tell {worst} % from more or less."
+            )
+            yield Finding(path, message, f"Let it be {least} or more.")
 
 
 _LINE_FIELDS = {

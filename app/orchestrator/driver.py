@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.domain.observation import share_of
+from app.domain.observation import SHARE_LOOK_BACK_S, share_of
 from app.domain.operations import (
     FENCE_COUNTS_FOR,
     GUARD_FOR,
@@ -58,8 +58,7 @@ WATCH_RATE = 20
 """Probes a second once traffic has arrived."""
 LOOK_BACK = timedelta(seconds=5)
 """Probes looked at again and again while traffic arrives; what older ones showed is recorded already."""
-SHARE_LOOK_BACK = timedelta(seconds=15)
-"""Probes that a share is told from: at 200 a second twice what half a share takes."""
+SHARE_LOOK_BACK = timedelta(seconds=SHARE_LOOK_BACK_S)
 SHARE_EVERY_S = 0.5
 RETRY_FIRST_S = 0.05
 RETRY_MOST_S = 0.5

@@ -4,7 +4,8 @@ A process has it only if GONOGO_FAULT_FILE names a file, which a live installati
 holds one order, and the first process that comes to its point takes it away: `{"after": 12, "call": "record_outcome",
 "nth": 1, "before": true, "signal": "KILL"}` strikes the driver of an operation newer than 12. `call` is a method of the
 store or of the traffic port, "send" (between the fence and the bytes), or in the web process "press": the COMMIT of the
-transaction that accepts an operation. What was taken lies beside it, named after process and worker.
+transaction that accepts an operation. "keep" is the record of a look at a canary, whose run is newer than `after`.
+`nth` 0 is whichever comes next. What was taken lies beside it, named after process and worker.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import json
 import os
 import signal
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,16 @@ class FaultPoint:
         number = job.operation_id
         struck = replace(job, traffic=_Struck(job.traffic, self, number))
         return struck, replace(deps, store=_Struck(deps.store, self, number))
+
+    def on_record(self, number: int, record: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+        """What keeps a canary's looks, with the point before and after each."""
+
+        async def call(look: Any) -> None:
+            self.enter(number, "keep")
+            await record(look)
+            self.come(number, "keep", is_before=False)
+
+        return call
 
     def on_presses(self) -> None:
         """From now on, in this process: before and after the COMMIT of each transaction with a new operation."""
@@ -66,8 +78,8 @@ class FaultPoint:
             order = json.loads(self.file.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return
-        here = (call, self._seen[operation_id, call], is_before)
-        if operation_id <= order["after"] or here != (order["call"], order["nth"], order["before"]):
+        is_here = (call, is_before) == (order["call"], order["before"])
+        if operation_id <= order["after"] or not is_here or order["nth"] not in (0, self._seen[operation_id, call]):
             return
         try:
             os.rename(self.file, self.file.with_name(f"{self.file.name}.taken.{os.getpid()}.{self.worker}"))

@@ -276,7 +276,8 @@ class PostgresStore:
         deployment = await self._lock_deployment(session, operation_id)
         if restore:
             # Now, not at the rollback: who follows the target waits for the log's chain while it holds the target.
-            await lock_target(session, deployment.target)
+            target = select(tables.Operation.target).where(tables.Operation.id == operation_id)
+            await lock_target(session, (await session.execute(target)).scalar_one())
         row = await self._own(session, operation_id)
         row.state, row.reason, row.finished_at = state.value, reason or row.reason, await database_now(session)
         row.lease_owner, row.lease_until = "", None

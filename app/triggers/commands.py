@@ -353,10 +353,14 @@ class IncomingAlert:
     text: str = ""
 
 
-async def record_alert(session: AsyncSession, deployment_id: int, source: str, alert: IncomingAlert) -> Alert:
-    """Keep what came, tell the log, wake the judge. A resolved alert resets nothing that has fired."""
+async def record_alert(
+    session: AsyncSession, deployment_id: int, source: str, alert: IncomingAlert, *, target: str = ""
+) -> Alert:
+    """Keep what came, tell the log, wake the judge. A resolved alert resets nothing that has fired. `target`: the one
+    that it is about, which may be a canary's."""
     row = Alert(
         deployment_id=deployment_id,
+        target=target,
         source=source,
         name=alert.name[:200],
         state=alert.state,
@@ -367,15 +371,16 @@ async def record_alert(session: AsyncSession, deployment_id: int, source: str, a
     )
     session.add(row)
     what = {"firing": "Alert", "resolved": "Alert resolved"}.get(alert.state, "Alert of unknown state")
-    about = ", ".join(part for part in (alert.severity, alert.category) if part)
+    about = ", ".join(part for part in (alert.severity, alert.category, target and f"about {target}") if part)
     is_grave = alert.state == FIRING and alert.severity == CRITICAL
     entry = Entry(
         "triggers.alert.resolved" if alert.state == "resolved" else "triggers.alert.received",
         f"{what}: {alert.name}" + (f" ({about})" if about else ""),
-        ("triggers",),
+        ("triggers", "canary"),
         cause=f"webhook {source}",
         severity="crit" if is_grave else "normal",
-        payload={"source": source, "state": alert.state, "severity": alert.severity, "category": alert.category},
+        payload={"source": source, "state": alert.state, "severity": alert.severity, "category": alert.category}
+        | ({"target": target} if target else {}),
     )
     await append(session, deployment_id, entry, SYSTEM)
     await wake(session, deployment_id)

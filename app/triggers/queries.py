@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import String, column, func, select, true, values
+from sqlalchemy import ColumnElement, String, column, func, or_, select, true, values
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import once
@@ -230,16 +230,24 @@ def _rounds(rule: Rule, checks: Sequence[_Check]) -> tuple[Observation, ...]:
     return tuple(Observation(at, BAD if is_bad else GOOD) for at, is_bad in rounds.items())
 
 
+def is_of_production() -> ColumnElement[bool]:
+    """An alert about its deployment's own target, or about none by name."""
+    own = select(Deployment.target).where(Deployment.id == Alert.deployment_id).correlate(Alert).scalar_subquery()
+    return or_(Alert.target == "", Alert.target == own)
+
+
 _Alert = tuple[datetime, str, str]
 
 
 async def _alerts(session: AsyncSession, deployment_id: int, since: datetime, of_a_kind: int) -> list[_Alert]:
-    """Critical alerts that fire, and people's reports: when, which category, which trigger a person named."""
+    """Critical alerts that fire, and people's reports: when, which category, which trigger a person named. What is
+    about a canary's target is no reason to roll production back."""
     number = func.row_number().over(partition_by=(Alert.category, Alert.trigger), order_by=Alert.received_at)
     found = (
         select(Alert.received_at, Alert.category, Alert.trigger, number.label("number"))
         .where(
             Alert.deployment_id == deployment_id,
+            is_of_production(),
             Alert.received_at >= since,
             Alert.state == FIRING,
             Alert.severity == CRITICAL,
@@ -268,6 +276,7 @@ async def newest_finding(session: AsyncSession, deployment_id: int, rule: Rule) 
     trigger = rule.trigger
     if trigger.kind == "alert":
         statement = select(Alert.name).where(Alert.deployment_id == deployment_id, Alert.state == FIRING)
+        statement = statement.where(is_of_production())
         return await session.scalar(statement.order_by(Alert.id.desc()).limit(1)) or ""
     checks = select(TriggerCheck.found).where(
         TriggerCheck.deployment_id == deployment_id,

@@ -12,7 +12,7 @@ from app.domain.plan import Plan
 from app.domain.triggers import Stage
 from app.eventlog.log import versions_of
 from app.triggers.commands import may_raise
-from app.triggers.queries import CRITICAL, FIRING, Standing, standings
+from app.triggers.queries import CRITICAL, FIRING, Standing, is_of_production, standings
 from app.triggers.queries_banner import asked_by
 from app.triggers.queries_words import limit_of, paused, seconds, value_of
 from app.triggers.views import AlertRow, HoldView, Mark, RaiseView, TriggerCard, TriggersView
@@ -196,7 +196,8 @@ def _hold(scope: Scope, standing: Standing, now: datetime) -> HoldView | None:
 
 
 async def _alerts(session: AsyncSession, scope: Scope) -> tuple[AlertRow, ...]:
-    statement = select(Alert).where(Alert.deployment_id == scope.id).order_by(Alert.id.desc()).limit(ALERTS)
+    mine = (Alert.deployment_id == scope.id) & is_of_production()
+    statement = select(Alert).where(mine).order_by(Alert.id.desc()).limit(ALERTS)
     titles = {trigger.key: trigger.title for trigger in scope.plan.triggers}
     return tuple(_alert_row(alert, titles) for alert in await session.scalars(statement))
 

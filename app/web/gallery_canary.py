@@ -47,6 +47,7 @@ class GalleryPress:
 class GalleryCanary:
     steps: tuple[GalleryShare, ...]
     lines: tuple[GalleryLine, ...]
+    alerts: tuple[GalleryLine, ...]
     presses: tuple[GalleryPress, ...]
 
 
@@ -62,6 +63,14 @@ SAMPLE = GalleryCanary(
         GalleryLine("wait", "Not met", "Backend team approves", "waits for backend lead and backend"),
         GalleryLine("unknown", "UNKNOWN", "Error rate below 0.5 %", "3 samples, 5 are needed", "below 0.5 %"),
         GalleryLine("crit", "Met", "Error rate above 1 % (sustained)", "4.2 %", "above 1 % for 30 s", "96 samples"),
+    ),
+    (
+        GalleryLine("crit", "Takes it back", "Intrusion", "critical, security, firing since 21:09:41"),
+        GalleryLine("wait", "Holds the gate", "Odd sign-in", "security, firing since 21:08:10"),
+        GalleryLine("unknown", "UNKNOWN", "Port scans", "security, unknown since 21:07:30"),
+        GalleryLine("ok", "Over", "Odd sign-in", "security, resolved since 21:06:02"),
+        GalleryLine("hold", "Recorded", "Disk of the build server", "critical, capacity, firing since 21:05:00",
+                    "no line of the gate names it"),
     ),
     (
         GalleryPress("go_on", "Go on to 50 %", closed="Backend team approves: not yet"),

@@ -1,6 +1,6 @@
 """Going on without somebody who is missing: which seats that was decided on
 
-Revision: 0014, after 0012
+Revision: 0014, after 0013
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 

@@ -38,6 +38,7 @@ async def client(web: Web, amazon: Amazon, tmp_path: Path) -> httpx.AsyncClient:
     hooks = {
         "pager": HmacHook(kind="json", secret_file=secret, target="production"),
         "open": HmacHook(kind="json", secret_file=secret),
+        "staging": HmacHook(kind="json", secret_file=secret, target="staging"),
         "prometheus": HmacHook(kind="alertmanager", secret_file=secret),
         "aws": SnsHook(kind="sns", topics=(TOPIC,), category="security", target="production"),
         "lost": HmacHook(kind="json", secret_file=tmp_path / "nothing", target="production"),
@@ -68,6 +69,7 @@ async def test_a_signed_alert_is_recorded_for_the_targets_deployment(web: Web, c
     (found,) = await alerts(web.database)
     assert (found.deployment_id, found.name, found.state) == (web.deployment.id, "Intrusion", "firing")
     assert (found.severity, found.category, found.source) == ("critical", "security", "pager")
+    assert found.target == "production"
 
 
 async def test_alertmanagers_own_format(web: Web, client: httpx.AsyncClient) -> None:
@@ -75,6 +77,23 @@ async def test_alertmanagers_own_format(web: Web, client: httpx.AsyncClient) -> 
     assert (await client.post(MANAGER, content=body, headers=headers(body))).status_code == 202
     (found,) = await alerts(web.database)
     assert (found.name, found.text, found.category) == ("Intrusion", "Somebody is in", "security")
+
+
+async def test_a_canarys_target_is_a_target_too(web: Web, client: httpx.AsyncClient) -> None:
+    """By the hook, by the alert, and by both of them; the deployment is the one whose plan has a canary there."""
+    sent = (
+        ("/api/v1/alerts/json/staging", alert()),
+        ("/api/v1/alerts/json/open", alert(target="staging")),
+        ("/api/v1/alerts/json/open", alert(target="staging", deployment=web.deployment.id)),
+    )
+    for url, body in sent:
+        answer = await client.post(url, content=body, headers=headers(body))
+        assert (answer.status_code, answer.json()) == (202, {"recorded": 1}), answer.text
+    found = await alerts(web.database)
+    assert [(one.deployment_id, one.target) for one in found] == [(web.deployment.id, "staging")] * 3
+    for body in (alert(target="nowhere"), alert(target="nowhere", deployment=web.deployment.id)):
+        answer = await client.post("/api/v1/alerts/json/open", content=body, headers=headers(body))
+        assert (answer.status_code, answer.json()["code"]) == (404, "addressee")
 
 
 @pytest.mark.parametrize("version", ["1", "2"])

@@ -30,6 +30,7 @@ from app.drill.team import Team, gather_team, sign_off, tick
 from app.eventlog.log import verify_chain
 from app.providers.range_control import RangeControl
 from app.rehearsal.supervisor import Installation
+from tests.bench.canary_rounds import canary_round, is_of_a_canary
 from tests.bench.outages import without_postgres, without_web
 from tests.bench.points import FAMILIES, ORDERED, Finding, Pair, Point, Struck, pairs_of
 from tests.bench.rounds import SIGN_IN_AGAIN_S, SIGNERS, received_writes
@@ -147,12 +148,7 @@ class Matrix:
         finding = Finding(str(point))
         self.findings.append(finding)
         newest = await self.newest_id()
-        for old in self.file.parent.glob(f"{self.file.name}*"):
-            old.unlink()
-        order = {"after": newest, "call": point.call, "nth": point.nth, "before": point.is_before}
-        draft = self.file.with_suffix(".draft")
-        draft.write_text(json.dumps({**order, "signal": ORDERED[point.signal]}), encoding="utf-8")
-        draft.rename(self.file)
+        self.order(point, newest)
         if point.signal == "WEB":
             await without_web(self, finding, point, newest, form)
             await self._arrival(finding, point, mark)
@@ -167,10 +163,19 @@ class Matrix:
             await without_postgres(self, finding, point, struck, mark)
             await self._arrival(finding, point, mark)
             return
-        await self._takeover(finding, point, struck)
+        await self.takeover(finding, point.kind, struck)
         await self._arrival(finding, point, mark)
         if point.signal == "STOP":
             await self._thaw(finding, struck)
+
+    def order(self, point: Point, after: int) -> None:
+        """A death or a freeze at this point of what is newer than `after`."""
+        for old in self.file.parent.glob(f"{self.file.name}*"):
+            old.unlink()
+        order = {"after": after, "call": point.call, "nth": point.nth, "before": point.is_before}
+        draft = self.file.with_suffix(".draft")
+        draft.write_text(json.dumps({**order, "signal": ORDERED[point.signal]}), encoding="utf-8")
+        draft.rename(self.file)
 
     async def _arrival(self, finding: Finding, point: Point, mark: str) -> None:
         moved = await self.until(point.kind, mark, 40)
@@ -190,10 +195,10 @@ class Matrix:
             await asyncio.sleep(0.01)
         return None
 
-    async def _takeover(self, finding: Finding, point: Point, struck: Struck) -> None:
+    async def takeover(self, finding: Finding, kind: str, struck: Struck) -> None:
         """Until another worker holds the operation, or it has ended."""
         while time.time() < struck.at + 15:
-            row = await self._newest(point.kind)
+            row = await self._newest(kind)
             if row is not None and (row.finished_at is not None or row.lease_owner not in ("", struck.worker)):
                 finding.takeover_ms = round((time.time() - struck.at) * 1000)
                 if finding.takeover_ms > TAKEOVER_S * 1000:
@@ -254,7 +259,7 @@ class Matrix:
 
 
 async def _set_blue(session: AsyncSession) -> int | None:
-    return await session.scalar(select(TargetState.set_blue))
+    return await session.scalar(select(TargetState.set_blue).where(TargetState.target == "production"))
 
 
 async def measure_matrix(installation: Installation, pairs: list[Pair]) -> dict[str, Any]:
@@ -269,9 +274,13 @@ async def measure_matrix(installation: Installation, pairs: list[Pair]) -> dict[
 async def play(matrix: Matrix, pairs: list[Pair]) -> dict[str, Any]:
     """A round for each pair; what came of these."""
     known = len(matrix.findings)
-    for number, (at_switch, at_rollback) in enumerate(pairs, 1):
-        await matrix.round(at_switch, at_rollback)
-        for finding in matrix.findings[-2:]:
+    for number, pair in enumerate(pairs, 1):
+        before = len(matrix.findings)
+        if is_of_a_canary(pair):
+            await canary_round(matrix, *pair)
+        else:
+            await matrix.round(*pair)
+        for finding in matrix.findings[before:]:
             print(f"{number}/{len(pairs)} {_line(finding)}", flush=True)
     return summary(matrix.findings[known:], is_chain_whole=await matrix.chain_is_whole())
 

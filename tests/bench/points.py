@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-FAMILIES = ("worker", "web", "postgres")
+FAMILIES = ("worker", "web", "postgres", "canary")
 ORDERED = {"KILL": "KILL", "STOP": "STOP", "WEB": "KILL", "POSTGRES": "STOP"}
 """What the process at the point does to itself. While a worker stands still, PostgreSQL is killed, and it goes on."""
 SWITCH = (
@@ -22,6 +22,16 @@ ROLLBACK = (
     *(("claim", 1), ("load", 1), ("record_intent", 1), ("newest_epoch", 1), ("send", 1), ("write", 1)),
     *(("record_outcome", 1), ("record", 1), ("read", 1), ("record", 2), ("record", 3), ("read", 2), ("record", 5)),
     *(("claim", 2), ("finish", 1)),
+)
+SHIFT = (
+    *(("claim", 1), ("load", 1), ("health", 1), ("record_intent", 1), ("newest_epoch", 1), ("send", 1), ("write", 1)),
+    *(("record_outcome", 1), ("record", 1), ("read", 1), ("record", 2), ("finish", 1)),
+)
+KEEP = (("keep", 0),)
+"""The record of a look at a canary, while it dwells."""
+BACK = (
+    *(("load", 1), ("record_intent", 1), ("newest_epoch", 1), ("send", 1), ("write", 1), ("record_outcome", 1)),
+    *(("record", 1), ("read", 1), ("finish", 1)),
 )
 MIDDLE = (("load", 1), ("record_intent", 1), ("write", 1), ("record_outcome", 1), ("record", 2))
 """Where PostgreSQL dies: nothing done, announced, on its way, written, observing."""
@@ -44,7 +54,9 @@ class Point:
 
 
 Pair = tuple[Point | None, Point | None]
-"""The faults of a round: at its switch and at its rollback."""
+"""The faults of a round: at its switch and at its rollback; or at a canary's share or while it dwells, and on its way
+back."""
+OF_A_CANARY = ("keep", "shift", "shift back")
 
 
 @dataclass(frozen=True)
@@ -102,6 +114,9 @@ def pairs_of(families: tuple[str, ...], rounds: int) -> list[Pair]:
             kind: [Point(kind, call, nth, True, "POSTGRES") for call, nth in MIDDLE] for kind in ("switch", "rollback")
         }
         found += _thinned(_paired(middles["switch"], middles["rollback"]), rounds)
+    if "canary" in families:
+        ups = [*points("keep", KEEP), *points("shift", SHIFT)]
+        found += _thinned(_paired(ups, points("shift back", BACK)), rounds)
     return found
 
 

@@ -99,6 +99,7 @@ async def stood(database: Database, deployment: Deployment, plan: Plan, seconds:
         since = now - timedelta(seconds=seconds)
         row = await session.get_one(CanaryRun, run.id)
         row.step_since, row.dwelt_s = since, seconds
+        row.started_at = min(row.started_at, since)
         row.counted_at = row.looked_at = None
         for back in range(0, int(seconds), 2):
             at = now - timedelta(seconds=back)

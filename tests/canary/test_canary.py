@@ -1,35 +1,41 @@
 """Canaries on PostgreSQL: who may press what, twice, stale, and what the duty does by itself."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.canary.commands import approve, go_on, report, take_back
+from app.canary.commands import Look, approve, go_on, keep, report, take_back
+from app.canary.forms import CanaryForm
+from app.canary.queries import judgement_of
 from app.canary.queries_page import canary_view
 from app.canary.tasks import find_kept
 from app.db.engine import Database
-from app.db.tables import Alert, CanaryRun, Deployment, Operation, PhaseRun
+from app.db.tables import Alert, CanaryReading, CanaryRun, Deployment, Operation, PhaseRun
 from app.deployments.commands import database_now
 from app.domain.errors import Rejected
 from app.domain.plan import Plan
 from app.eventlog.log import verify_chain
 from app.steps.queries import unsettled
 from app.traffic.queries import latest_operation
+from app.triggers.commands import IncomingAlert, record_alert
 from app.web.access import Forbidden
-from tests.canary.ready import PHASE, TARGET, begin, ended, form_of, looked, operation_of, staging_runs, stood, the_run
-from tests.conftest import ScopeOf
-
-
-@pytest.fixture
-async def at_ten(database: Database, deployment: Deployment, plan: Plan, scope_of: ScopeOf) -> Deployment:
-    """10 % have arrived."""
-    await staging_runs(database, deployment)
-    await begin(database, await scope_of(deployment, "devops_lead"))
-    await ended(database, deployment)
-    await looked(database, deployment, plan)
-    return deployment
+from tests.canary.ready import (
+    PHASE,
+    TARGET,
+    WELL,
+    begin,
+    ended,
+    form_of,
+    looked,
+    operation_of,
+    staging_runs,
+    stood,
+    the_run,
+)
+from tests.conftest import ScopeOf, Seeder
 
 
 async def shifts(database: Database, deployment: Deployment) -> list[int]:
@@ -131,6 +137,90 @@ async def test_silence_pauses_and_the_dwell_stands_still(database: Database, at_
     assert run.dwelt_s == before
 
 
+async def test_a_look_is_as_old_as_its_question(database: Database, at_ten: Deployment, plan: Plan) -> None:
+    """Its worker stood still for 20 s between the balancer's answer and the record; another one looked meanwhile."""
+    run = await stood(database, at_ten, plan, 30, 10)
+    measured = tuple((metric, 0.0, 50) for metric in WELL)
+    old = Look(True, 99, True, measured, began=100.0)
+    await database.run(lambda session: keep(session, run.id, plan, old, monotonic=lambda: 120.0))
+    after = await the_run(database, at_ten)
+    assert (after.read_green, after.read_at) == (10, run.read_at), "what was read since stays"
+    newest = select(func.max(CanaryReading.at)).where(CanaryReading.value == 0.0, CanaryReading.metric == "cpu")
+    at = await database.read(lambda session: session.scalar(newest))
+    assert at is not None
+    assert run.read_at is not None
+    assert at < run.read_at - timedelta(seconds=15)
+
+
+async def test_what_takes_it_back_counts_while_a_share_is_on_its_way(
+    database: Database, at_ten: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    """A tenth is on GREEN all the while, whether the next share is on its way or was refused."""
+    lead, backend = await scope_of(at_ten, "devops_lead"), await scope_of(at_ten, "backend_lead")
+    await stood(database, at_ten, plan, 300, 10)
+    await database.run(lambda s, f=await form_of(database, at_ten): approve(s, backend, PHASE, f))  # type: ignore[misc]
+    await database.run(lambda s, f=await form_of(database, at_ten): go_on(s, lead, PHASE, f))  # type: ignore[misc]
+    for _ in range(2):
+        assert (await looked(database, at_ten, plan, is_well=False)).state == "shifting"
+    run = await looked(database, at_ten, plan, is_well=False)
+    assert (run.state, run.reason) == ("rolling_back", "GREEN fails its health check: 3 in a row")
+    assert await shifts(database, at_ten) == [10, 25, 0]
+
+
+async def test_what_takes_it_back_counts_while_a_refused_share_leaves_the_one_before(
+    database: Database, at_ten: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    lead, backend = await scope_of(at_ten, "devops_lead"), await scope_of(at_ten, "backend_lead")
+    await stood(database, at_ten, plan, 300, 10)
+    await database.run(lambda s, f=await form_of(database, at_ten): approve(s, backend, PHASE, f))  # type: ignore[misc]
+    await database.run(lambda s, f=await form_of(database, at_ten): go_on(s, lead, PHASE, f))  # type: ignore[misc]
+    await ended(database, at_ten, "refused", "green healthy is unknown: no answer")
+    assert (await looked(database, at_ten, plan)).state == "waiting"
+    alarm = IncomingAlert("Port scan", "firing", "critical", "security")
+    await database.run(lambda s: record_alert(s, at_ten.id, "pager", alarm, target=TARGET))
+    assert (await looked(database, at_ten, plan)).state == "rolling_back"
+
+
+async def test_a_new_share_does_not_reset_a_breach_that_runs(
+    database: Database, at_ten: Deployment, plan: Plan
+) -> None:
+    """20 s of it were before the share arrived, 12 s since."""
+    run = await stood(database, at_ten, plan, 300, 10)
+
+    async def breach(session: AsyncSession) -> None:
+        now = await database_now(session)
+        await session.execute(delete(CanaryReading).where(CanaryReading.metric == "error_rate"))
+        for back in range(0, 33, 2):
+            at = now - timedelta(seconds=back)
+            session.add(CanaryReading(run_id=run.id, metric="error_rate", at=at, value=4.0, samples=50))
+        row = await session.get_one(CanaryRun, run.id)
+        row.step_since = now - timedelta(seconds=12)
+
+    await database.run(breach)
+    run = await looked(database, at_ten, plan, values={"error_rate": 4.0})
+    assert run.state == "rolling_back"
+    assert "Error rate above 1 % (sustained)" in run.reason
+
+
+async def test_an_approval_of_another_share_counts_for_none(database: Database, at_ten: Deployment, plan: Plan) -> None:
+    await stood(database, at_ten, plan, 300, 10)
+
+    async def said_before(session: AsyncSession) -> None:
+        row = (await session.execute(select(CanaryRun))).scalar_one()
+        assert row.step_since is not None
+        row.approved_by, row.approved_at = "Backend lead", row.step_since - timedelta(seconds=1)
+
+    await database.run(said_before)
+
+    async def verdict(session: AsyncSession) -> str:
+        row = (await session.execute(select(CanaryRun))).scalar_one()
+        deployment = await session.get_one(Deployment, at_ten.id)
+        now = await database_now(session)
+        return (await judgement_of(session, deployment, plan, plan.phase(PHASE), row, now)).why
+
+    assert await database.read(verdict) == "Backend team approves: not yet"
+
+
 async def _long_dark(session: AsyncSession) -> None:
     await session.execute(
         update(CanaryRun).values(dark_since=func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, 9))
@@ -181,6 +271,47 @@ async def test_a_phase_on_hold_raises_no_share_and_can_still_go_back(
         await database.run(lambda s: go_on(s, lead, PHASE, form))
     await database.run(lambda s: take_back(s, lead, PHASE, form))
     assert await shifts(database, at_ten) == [10, 0]
+
+
+async def test_a_complete_canary_is_not_taken_back_under_another_deployments(
+    database: Database, at_ten: Deployment, plan: Plan, scope_of: ScopeOf, seed: Seeder
+) -> None:
+    """The target's traffic is the newer canary's now; it is refused in words and moves nothing of the other's."""
+
+    async def complete(session: AsyncSession) -> None:
+        row = (await session.execute(select(CanaryRun))).scalar_one()
+        row.state, row.finished_at = "done", await database_now(session)
+
+    await database.run(complete)
+    other = await another_deployment(database, at_ten)
+    lead = await scope_of(at_ten, "devops_lead")
+
+    async def begun_elsewhere(session: AsyncSession) -> None:
+        row = (await session.execute(select(CanaryRun))).scalar_one()
+        now = await database_now(session)
+        session.add(
+            CanaryRun(deployment_id=other, phase=PHASE, target=TARGET, state="dwelling", started_by="Somebody",
+                      started_at=now, state_since=now, operation_id=row.operation_id)
+        )  # fmt: skip
+
+    await database.run(begun_elsewhere)
+    form = CanaryForm(key="late")
+    with pytest.raises(Rejected, match=f"canary of deployment {other} has staging"):
+        await database.run(lambda s: take_back(s, lead, PHASE, form))
+    assert await shifts(database, at_ten) == [10]
+
+
+async def another_deployment(database: Database, like: Deployment) -> int:
+    async def write(session: AsyncSession) -> int:
+        first = await session.get_one(Deployment, like.id)
+        columns = {column.key: getattr(first, column.key) for column in Deployment.__table__.columns}
+        columns.pop("id")
+        made = Deployment(**columns)
+        session.add(made)
+        await session.flush()
+        return made.id
+
+    return await database.run(write)
 
 
 async def test_the_page_says_each_line_with_its_value(

@@ -233,6 +233,9 @@ def test_a_share_has_arrived_when_chance_explains_the_rest() -> None:
     assert not Share(10, 100).is_at(10, at_least=100), "too wide to say"
     assert not Share(250, 1000).is_at(10, at_least=100)
     assert not Share(0, 0).is_at(10, at_least=0)
+    assert not Share(0, 300).is_at(1, at_least=100), "nobody saw GREEN"
+    assert not Share(300, 300).is_at(99, at_least=100), "nobody saw BLUE"
+    assert Share(2, 300).is_at(1, at_least=100)
     assert Share(78, 812).half_width < HALF_WIDTH
     assert str(Share(78, 812)) == "9.6 % ± 2.0 (812 probes)"
 

@@ -26,6 +26,8 @@ class Row:
     takeovers: int = 0
     outcomes: dict[int, str] = field(default_factory=dict)
     observed: dict[str, datetime] = field(default_factory=dict)
+    probes: tuple[int, int] = (0, 0)
+    """Those that agreed, and all: as last recorded."""
     escalations: int = 0
     states: list[State] = field(default_factory=list)
 
@@ -54,15 +56,16 @@ class Ledger:
     team: TeamNow = field(default_factory=lambda: TeamNow(("DevOps lead",), ()))
     customer_reports: tuple[int, int] = (0, 0)
 
-    def insert(self, kind: Kind) -> int:
-        """A new operation with the next epoch; a rollback ends what is in flight, as the command does."""
+    def insert(self, kind: Kind, want: Weights | None = None) -> int:
+        """A new operation with the next epoch; one that takes all to BLUE ends what is in flight, as the commands do.
+        `want` is a shift's."""
+        want = want or Weights.all_to(Side.BLUE if kind is Kind.ROLLBACK else Side.GREEN)
         in_flight = [row for row in self.rows.values() if row.operation.state not in ENDED]
-        assert kind is Kind.ROLLBACK or not in_flight, "I5: one operation in flight"
+        assert want.green == 0 or not in_flight, "I5: one operation in flight"
         for row in in_flight:
             row.operation = replace(row.operation, state=State.SUPERSEDED)
         self.epoch += 1
         number = len(self.rows) + 1
-        want = Weights.all_to(Side.BLUE if kind is Kind.ROLLBACK else Side.GREEN)
         at = now()
         self.rows[number] = Row(Operation(number, kind, self.epoch, want, State.ACCEPTED, at, at))
         return number
@@ -148,6 +151,8 @@ class MemoryStore:
         for name in ("observed_95_at", "observed_99_at", "observed_100_at"):
             if getattr(progress, name) is not None:
                 row.observed.setdefault(name, getattr(progress, name))
+        if progress.probes_total is not None:
+            row.probes = (progress.probes_agreeing or 0, progress.probes_total)
         if progress.state is not None:
             row.states.append(progress.state)
             kept["state"] = progress.state

@@ -1,7 +1,8 @@
-"""`make simulate SEEDS=20000`: the directed scenarios, many seeds, then the mutants; the last line is one JSON object,
-the exit code 0 if all held.
+"""`make simulate SEEDS=20000`: the directed scenarios, many seeds of switches and a tenth as many of canaries, then the
+mutants; the last line is one JSON object, the exit code 0 if all held.
 
-`python -m tests.simulate --seed 174 --trace` shows one run; `--races` presses switch and rollback at the same moment.
+`python -m tests.simulate --seed 174 --trace` shows one run; `--races` presses switch and rollback at the same moment,
+or orders a share and takes the canary back; `--canary` is canaries only.
 """
 
 import argparse
@@ -10,10 +11,13 @@ import os
 import sys
 import time
 
+from tests.simulate.canary_scenario import draw_canary
 from tests.simulate.directed import directed
 from tests.simulate.mutants import MUTANTS
 from tests.simulate.pool import Tally, quieten, run_directed, run_scenario, run_seeds, try_mutants
 from tests.simulate.scenario import Scenario, draw
+
+CANARY_ONE_IN = 10
 
 
 def main() -> int:
@@ -22,11 +26,16 @@ def main() -> int:
     if arguments.directed:
         return _show(directed()[arguments.directed], is_traced=arguments.trace)
     if arguments.seed is not None:
-        return _show(draw(arguments.seed, is_race=arguments.races), is_traced=arguments.trace)
+        made = draw_canary if arguments.canary else draw
+        return _show(made(arguments.seed, is_race=arguments.races), is_traced=arguments.trace)
     began = time.monotonic()
     tally = Tally()
     run_directed(tally, _say)
-    run_seeds(tally, arguments.first, arguments.seeds, jobs=arguments.jobs, is_race=arguments.races, say=_say)
+    jobs, races = arguments.jobs, arguments.races
+    if not arguments.canary:
+        run_seeds(tally, arguments.first, arguments.seeds, jobs=jobs, is_race=races, say=_say)
+    count = arguments.seeds if arguments.canary else -(-arguments.seeds // CANARY_ONE_IN)
+    run_seeds(tally, arguments.first, count, jobs=jobs, is_race=races, is_canary=True, say=_say)
     simulated_s = time.monotonic() - began
     mutants: dict[str, int | None] = {}
     if not arguments.no_mutants and not arguments.races:
@@ -72,6 +81,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--trace", action="store_true", help="with one run: a line for everything that happened")
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 8), help="processes")
     parser.add_argument("--races", action="store_true", help="switch and rollback pressed at about the same moment")
+    parser.add_argument("--canary", action="store_true", help="only canaries; with --seed, that canary")
     parser.add_argument("--no-mutants", action="store_true", help="leave out the proof of the simulator's power")
     parser.add_argument("--by-chance", action="store_true", help="hunt the mutants with seeds alone")
     parser.add_argument("--mutant", action="append", help="only this mutant; may be given several times")

@@ -12,6 +12,7 @@ from app.domain.deployments import Change, Course
 from app.domain.errors import Rejected
 from app.domain.operations import ENDED, Kind, State
 from app.domain.plan import Plan, SignoffGate
+from app.domain.sides import Weights
 from app.domain.signoffs import Binding, GateVerdict, Verdict, Vote, evaluate
 from tests.orchestrator.ledger import Ledger, Row
 from tests.orchestrator.virtual_time import START
@@ -106,11 +107,11 @@ class Books(Ledger):
         self.accepted_rollbacks.append(number)
         return number
 
-    def insert(self, kind: Kind) -> int:
+    def insert(self, kind: Kind, want: Weights | None = None) -> int:
         """A rollback asked for from inside (a restore) is a request like any other."""
         if kind is Kind.ROLLBACK:
             return self.request_rollback(f"restore-{len(self.rows)}")
-        number = super().insert(kind)
+        number = super().insert(kind, want)
         self._take_up(number)
         return number
 
@@ -227,7 +228,7 @@ class AwayStore:
         return call
 
 
-READS = frozenset({"load", "newest_epoch", "readings", "team", "customer_reports"})
+READS = frozenset({"load", "newest_epoch", "readings", "team", "customer_reports", "find"})
 
 
 @dataclass

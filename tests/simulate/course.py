@@ -68,18 +68,20 @@ class Simulation:
 
     def __init__(self, scenario: Scenario, plan: Plan, *, is_traced: bool = False) -> None:
         self.scenario, self.plan, self._is_traced = scenario, plan, is_traced
-        votes, binding, holders = cast_votes(plan, START, scenario.vote_flaw)
-        books = Books(tell=self.tell, gate=plan.production.signoffs, votes=votes, binding=binding, holders=holders)
-        self.run = Run(scenario, plan, books, Outside(scenario, self.tell, self.note))
-        self._weather = Weather(
-            scenario, self.note, random.Random(scenario.seed + 3), extra_s=scenario.commit_s - 0.002
-        )
+        self.run = Run(scenario, plan, self._open_books(), Outside(scenario, self.tell, self.note))
+        self.weather = Weather(scenario, self.note, random.Random(scenario.seed + 3), extra_s=scenario.commit_s - 0.002)
         self._fenced: dict[tuple[int, str], tuple[float, dict[str, Any], bool]] = {}
         self._claimed: dict[int, tuple[str, float]] = {}
         self._pressing = 0
         self._chance = random.Random(scenario.seed + 11)
         self._script = script_of(plan.production)
         self._tasks: list[asyncio.Task[None]] = []
+        self._workers: list[Worker] = []
+
+    def _open_books(self) -> Books:
+        votes, binding, holders = cast_votes(self.plan, START, self.scenario.vote_flaw)
+        gate = self.plan.production.signoffs
+        return Books(tell=self.tell, gate=gate, votes=votes, binding=binding, holders=holders)
 
     def tell(self, line: str) -> None:
         if self._is_traced:
@@ -92,11 +94,11 @@ class Simulation:
     async def course(self) -> Run:
         """To the end: everybody pressed, every operation ended, everything landed that was under way."""
         self._schedule()
-        presses = [asyncio.ensure_future(self._press(press)) for press in self.scenario.presses]
+        presses = [asyncio.ensure_future(one) for one in self._people()]
         for number in range(self.scenario.workers):
             self._start(f"w{number + 1}", list(self.scenario.strikes[number]), self.scenario.offsets_s[number])
         await asyncio.gather(*presses)
-        while self.run.books.unfinished:
+        while not self._is_over():
             await asyncio.sleep(0.25)
         self.run.ended_at = elapsed()
         # Who is frozen still comes back, and must not do any harm then.
@@ -108,10 +110,18 @@ class Simulation:
         self.tell(f"the end: {', '.join(str(weights) for weights in self.run.outside.weights)}")
         return self.run
 
+    def _people(self) -> list[Coroutine[Any, Any, None]]:
+        return [self._press(press) for press in self.scenario.presses]
+
+    def _is_over(self) -> bool:
+        return not self.run.books.unfinished
+
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
         for at, blue in self.scenario.foreign:
             loop.call_later(at, self.run.outside.foreign, blue)
+        for window in self.scenario.stuck:
+            loop.call_later(window.ends, self.run.outside.serve)
         for window in self.scenario.metrics:
             loop.call_later(window.begins, self._disturb_metrics, window)
             loop.call_later(window.ends, self._mend_metrics, dict(self.run.books.readings[Side.BLUE]))
@@ -149,15 +159,15 @@ class Simulation:
         books = self.run.books
         for _ in range(PATIENCE_OF_PEOPLE):
             try:
-                await self._weather.pass_through("request")
+                await self.weather.pass_through("request")
                 await asyncio.sleep(0.002)
                 self._accept(press, key)
-                if self._weather.loses_commit("request"):
+                if self.weather.loses_commit("request"):
                     self._accept(press, key)
-                self._wake()
+                self.wake()
                 return
             except StoreAway:
-                self._wake()
+                self.wake()
                 await asyncio.sleep(0.5)
             except Rejected as refusal:
                 if press.kind is Kind.ROLLBACK and refusal.code != "verified":
@@ -178,7 +188,7 @@ class Simulation:
         at = START + timedelta(seconds=elapsed())
         return cast_votes(self.plan, at)[0]
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         """The job of each fresh operation goes to one worker, or to nobody."""
         fresh, self.run.books.fresh = self.run.books.fresh, []
         for number in fresh:
@@ -192,14 +202,13 @@ class Simulation:
 
     # ── workers ─────────────────────────────────────────────────────────────
 
-    @property
-    def _workers(self) -> list["Worker"]:
-        return self.__dict__.setdefault("_all_workers", [])
+    def _hire(self, life: Life, off_s: float) -> "Worker":
+        return Worker(self, life, off_s)
 
     def _start(self, name: str, strikes: list[Any], off_s: float) -> None:
         life = Life(name, strikes, self.note)
         self.run.lives.append(life)
-        worker = Worker(self, life, off_s)
+        worker = self._hire(life, off_s)
         self._workers.append(worker)
         self._tasks.append(asyncio.ensure_future(self._supervise(worker)))
 
@@ -215,10 +224,10 @@ class Simulation:
 
     def store(self, life: Life) -> Any:
         watched = _Watched(MemoryStore(self.run.books, life.name), self, life)
-        return Through(AwayStore(watched, self.run.books, self._weather), life)
+        return Through(AwayStore(watched, self.run.books, self.weather), life)
 
     def job(self, operation_id: int, life: Life) -> Job:
-        balancer = Balancer(self.run.outside, life, operation_id, self._looks)
+        balancer = Balancer(self.run.outside, life, operation_id, self.looks)
         return Job(
             operation_id=operation_id,
             script=self._script,
@@ -231,7 +240,7 @@ class Simulation:
             customers=Through(Customers(), life),  # type: ignore[arg-type]
         )
 
-    def _looks(self, operation_id: int, worker: str) -> tuple[float, dict[str, Any], bool]:
+    def looks(self, operation_id: int, worker: str) -> tuple[float, dict[str, Any], bool]:
         return self._fenced.get((operation_id, worker), (-1.0, {}, False))
 
     def fenced(self, operation_id: int, life: Life) -> None:

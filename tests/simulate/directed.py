@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from app.domain.operations import Kind
+from tests.simulate.canary_directed import canary_directed
 from tests.simulate.scenario import VOTE_FLAWS, Press, Scenario, Strike, Window
 
 SWITCH = Press(0.5, Kind.SWITCH, "devops_lead")
@@ -29,7 +30,8 @@ def _struck(*strikes: Strike, of: Scenario = ALONE, **more: object) -> Scenario:
 
 def directed() -> dict[str, Scenario]:
     """Each with a name that says what happens."""
-    return {**dict(_freezes_and_deaths()), **dict(_writes()), **dict(_evidence()), **dict(_people())}
+    of_a_switch = (*_freezes_and_deaths(), *_writes(), *_evidence(), *_people())
+    return {**dict(of_a_switch), **canary_directed()}
 
 
 def _freezes_and_deaths() -> Iterator[tuple[str, Scenario]]:

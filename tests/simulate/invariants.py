@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import pairwise
 
-from app.domain.operations import Answer, Kind, State
+from app.domain.operations import Answer, Kind, Operation, State
 from app.domain.sides import Side
 from app.domain.signoffs import Verdict
 from tests.orchestrator.virtual_time import START
+from tests.simulate.canary_books import CanaryBooks
+from tests.simulate.canary_invariants import CANARY_CHECKS
 from tests.simulate.course import Run
 from tests.simulate.outside import Call
 
 PROOF_S = 15.0
 ARRIVES_S = 15.0
+SHARE_ARRIVES_S = 40.0
+"""To tell a share from another one takes more probes."""
 VERIFIED_S = 30.0
 GIVES_UP_S = 600.0
 WATCHED_S = 31.0
@@ -29,11 +33,18 @@ LOOK_COUNTS_S = 4.5
 """From the answer of a rollback's last look to its end: a look counts for 4 s, and then comes a transaction."""
 WRITES_A_SECOND = 15
 LISTED = ("green_healthy", "balancer_ready", "monitoring_live")
+LISTED_OF_A_SHIFT = ("green_healthy",)
+BACK_OF_A_SHIFT = ("balancer_on_blue", "traffic_on_blue")
 FINISHED = (State.DONE, State.REFUSED, State.FAILED, State.SUPERSEDED, State.ESCALATED)
 
 
 def since_start(at: datetime) -> float:
     return (at - START).total_seconds()
+
+
+def goes_back(operation: Operation) -> bool:
+    """It is to take everything to BLUE."""
+    return operation.want.green == 0
 
 
 def thawed(call: Call) -> bool:
@@ -74,7 +85,7 @@ def i3_five_people_said_go(run: Run) -> Iterator[str]:
 
 
 def i4_rollback_wins(run: Run) -> Iterator[str]:
-    rollbacks = [row.operation for row in run.books.rows.values() if row.operation.kind is Kind.ROLLBACK]
+    rollbacks = [row.operation for row in run.books.rows.values() if goes_back(row.operation)]
     for call in run.outside.calls:
         for rollback in rollbacks:
             if (
@@ -86,7 +97,7 @@ def i4_rollback_wins(run: Run) -> Iterator[str]:
         if call.weights.green and call.at - call.fenced_at > FENCE_COUNTS_S + 1e-6 and not run.scenario.keeps_epoch:
             yield f"I4: a call left {call.at - call.fenced_at:.2f} s after its fence was answered"
     newest = run.books.newest.operation if run.books.rows else None
-    if newest is not None and newest.kind is Kind.ROLLBACK and not run.outside.is_all_on(Side.BLUE):
+    if newest is not None and goes_back(newest) and not run.outside.is_all_on(Side.BLUE):
         yield from _left_standing(run, newest.id)
     for at, why in run.books.refused_rollbacks:
         began = [event for event in run.books.events if event.at < at]
@@ -158,21 +169,23 @@ def i7_every_change_once(run: Run) -> Iterator[str]:
 
 def i8_unknown_is_no_yes(run: Run) -> Iterator[str]:
     for call in run.outside.calls:
-        for name in LISTED if call.weights.green else ():
+        is_shift = run.books.rows[call.operation_id].operation.kind is Kind.SHIFT
+        for name in (LISTED_OF_A_SHIFT if is_shift else LISTED) if call.weights.green else ():
             outcome = call.checks.get(name)
             if outcome is None or outcome.answer is not Answer.YES:
                 yield f"I8: GREEN raised although {name} is {outcome.answer if outcome else 'not asked'}"
         # The record may claim what nobody found: the balancer itself knows when it was read.
-        if call.weights.green and run.outside.read_on_blue.get(call.operation_id, call.at) >= call.at:
+        if call.weights.green and not is_shift and run.outside.read_on_blue.get(call.operation_id, call.at) >= call.at:
             yield f"I8: GREEN raised at {call.at:.3f} although nobody had read the balancer all on BLUE"
     criteria = run.plan.production.rollback.criteria if run.plan.production.rollback else ()
+    of_a_rollback = tuple(criterion.check for criterion in criteria)
     for row in run.books.rows.values():
         operation = row.operation
-        if operation.kind is Kind.ROLLBACK and operation.verified_at is not None:
-            for criterion in criteria:
-                outcome = operation.checks.get(criterion.check)
+        if goes_back(operation) and operation.verified_at is not None:
+            for name in BACK_OF_A_SHIFT if operation.kind is Kind.SHIFT else of_a_rollback:
+                outcome = operation.checks.get(name)
                 if outcome is None or outcome.answer is not Answer.YES:
-                    yield f"I8: rollback {operation.id} is verified although {criterion.check} is not YES"
+                    yield f"I8: rollback {operation.id} is verified although {name} is not YES"
         for name in ("monitoring_live", "error_rate", "response_time"):
             outcome = operation.checks.get(name)
             if outcome is not None and outcome.answer is Answer.YES and _was_dark(run, since_start(outcome.at)):
@@ -195,10 +208,11 @@ def i9_everything_ends_or_pages(run: Run) -> Iterator[str]:
         if ended is None:
             yield f"I9: operation {operation.id} never ended"
             continue
-        if operation.kind is Kind.SWITCH:
+        if not goes_back(operation):
             limit = ARRIVES_S if operation.observed_100_at is None else ARRIVES_S + WATCHED_S
+            limit = SHARE_ARRIVES_S if operation.kind is Kind.SHIFT else limit
             if ended - accepted > limit + slack:
-                yield f"I9: switch {operation.id} took {ended - accepted:.1f} s"
+                yield f"I9: {operation.kind} {operation.id} took {ended - accepted:.1f} s"
         else:
             yield from _rollback_pages(run, operation.id, slack)
         if operation.state in (State.DONE, State.REFUSED) and {"", "unknown"}.intersection(row.outcomes.values()):
@@ -228,8 +242,8 @@ def truth_of_the_end(run: Run) -> Iterator[str]:
         landed = [c for c in run.outside.calls if c.epoch == operation.epoch and c.landed_at is not None]
         if operation.state is State.REFUSED and landed:
             yield f"truth: operation {operation.id} is refused, and a write of it landed at {landed[0].landed_at:.3f}"
-        if operation.kind is Kind.SWITCH and operation.state is State.DONE and operation.observed_100_at is None:
-            yield f"truth: switch {operation.id} is done and was never observed"
+        if not goes_back(operation) and operation.state is State.DONE and operation.observed_100_at is None:
+            yield f"truth: {operation.kind} {operation.id} is done and was never observed"
         if operation.state is State.FAILED and row is run.books.newest:
             yield f"truth: switch {operation.id} failed and nothing was taken back"
     newest = run.books.newest.operation if run.books.rows else None
@@ -302,4 +316,5 @@ CHECKS: tuple[Callable[[Run], Iterator[str]], ...] = (
 
 
 def violations(run: Run) -> list[str]:
-    return [sentence for check in CHECKS for sentence in check(run)]
+    checks = (*CHECKS, *CANARY_CHECKS) if isinstance(run.books, CanaryBooks) else CHECKS
+    return [sentence for check in checks for sentence in check(run)]

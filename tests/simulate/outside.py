@@ -66,10 +66,16 @@ class Outside:
     tell: Tell
     note: Callable[[str, str], None]
     weights: list[Weights] = field(default_factory=list)
+    served: list[Weights] = field(default_factory=list)
+    """What customers get; a front that is stuck serves what was set before."""
+    history: list[tuple[float, tuple[Weights, ...], tuple[Weights, ...]]] = field(default_factory=list)
+    """Since when which weights were set, and served."""
     epoch: int = 0
     calls: list[Call] = field(default_factory=list)
     reads: list[tuple[float, int]] = field(default_factory=list)
     """When a reading of the balancer was answered, and for which operation."""
+    shown: list[tuple[float, int, int | None]] = field(default_factory=list)
+    """The same with GREEN's share that was answered, None where the routes disagree."""
     read_on_blue: dict[int, float] = field(default_factory=dict)
     """When a reading of an operation first found every route on BLUE."""
     passed_at: dict[Side, float] = field(default_factory=dict)
@@ -82,6 +88,8 @@ class Outside:
 
     def __post_init__(self) -> None:
         self.weights = [Weights(100, 0)] * self.scenario.routes
+        self.served = list(self.weights)
+        self.history = [(0.0, tuple(self.weights), tuple(self.served))]
         self.writes = deque(self.scenario.writes)
         self.dice = random.Random(self.scenario.seed + 7)
 
@@ -103,15 +111,23 @@ class Outside:
         if weights.blue + weights.green != 100:
             self.broken.append(f"I1: route {route} was left with {weights.blue} / {weights.green}")
         self.weights[route] = weights
+        self.serve()
         if call is not None:
             call.landed_at = elapsed()
         self.tell(f"route {route} is {weights} by epoch {epoch}")
         return True
 
+    def serve(self) -> None:
+        """Customers get what is set, unless the front is stuck."""
+        if not self.active(self.scenario.stuck):
+            self.served = list(self.weights)
+        self.history.append((elapsed(), tuple(self.weights), tuple(self.served)))
+
     def foreign(self, blue: int) -> None:
         self.note("foreign", "balancer")
         self.foreign_at = elapsed()
         self.weights = [Weights(blue, 100 - blue)] * len(self.weights)
+        self.serve()
         self.tell(f"somebody else sets BLUE {blue}")
 
     def is_sick(self, side: Side) -> bool:
@@ -121,7 +137,7 @@ class Outside:
         return all(weights == Weights.all_to(side) for weights in self.weights)
 
     def serving(self, number: int) -> Side:
-        weights = self.weights[number % len(self.weights)]
+        weights = self.served[number % len(self.served)]
         return Side.GREEN if (number * 37) % 100 < weights.green else Side.BLUE
 
 
@@ -143,12 +159,14 @@ class Balancer:
         if fault:
             outside.note(f"read.{fault}", "read")
         await asyncio.sleep({"silent": DEADLINE_S, "slow": 1.5}.get(fault, ANSWERS_S))
-        if fault == "silent":
-            raise ProviderError("no answer within 3 s")
+        if fault in ("silent", "failing"):
+            raise ProviderError("no answer within 3 s" if fault == "silent" else "503: busy")
         outside.reads.append((elapsed(), self.operation_id))
         if outside.is_all_on(Side.BLUE):
             outside.read_on_blue.setdefault(self.operation_id, elapsed())
         routes = tuple(RouteWeights(f"route-{n}", weights) for n, weights in enumerate(outside.weights))
+        is_one = len(set(outside.weights)) == 1
+        outside.shown.append((elapsed(), self.operation_id, outside.weights[0].green if is_one else None))
         return TargetReading(routes, outside.epoch if outside.scenario.keeps_epoch else 0, "c1")
 
     async def write(self, weights: Weights, *, epoch: int, fence: Fence) -> tuple[RouteOutcome, ...]:

@@ -10,9 +10,14 @@ from typing import Any
 
 import structlog
 
+import tests.simulate.canary_mutants  # noqa: F401 - puts its own into MUTANTS
+from app.domain.canary import Change
 from app.domain.operations import Kind, State
 from app.domain.plan import Plan
 from tests.known_plans import ALAWAEL
+from tests.simulate.canary_books import CanaryBooks
+from tests.simulate.canary_course import simulate_canary
+from tests.simulate.canary_scenario import draw_canary
 from tests.simulate.course import Run, leaner, simulate
 from tests.simulate.directed import directed
 from tests.simulate.invariants import violations
@@ -20,8 +25,11 @@ from tests.simulate.mutants import MUTANTS, put_in
 from tests.simulate.scenario import Scenario, draw
 
 CHUNK = 25
+CANARY_CHUNK = 5
 MUTANT_SEEDS = 3000
 """A mutant that survives as many seeds is not caught."""
+CANARY_MUTANT_SEEDS = 400
+"""A canary takes ten times as long as a switch."""
 Say = Callable[[str], None]
 
 
@@ -46,13 +54,15 @@ class Found:
     pairs: frozenset[tuple[str, str]]
 
 
-def run_seed(seed: int, *, is_race: bool = False, is_traced: bool = False) -> Found:
-    return run_scenario(draw(seed, is_race=is_race), is_traced=is_traced)
+def run_seed(seed: int, *, is_race: bool = False, is_canary: bool = False, is_traced: bool = False) -> Found:
+    scenario = draw_canary(seed, is_race=is_race) if is_canary else draw(seed, is_race=is_race)
+    return run_scenario(scenario, is_traced=is_traced)
 
 
 def run_scenario(scenario: Scenario, *, is_traced: bool = False) -> Found:
     try:
-        run = simulate(scenario, plan_of_the_runs(), is_traced=is_traced)
+        course = simulate_canary if scenario.canary is not None else simulate
+        run = course(scenario, plan_of_the_runs(), is_traced=is_traced)
     except AssertionError as stuck:
         return Found([f"I9: {stuck}"], [], Counter(), frozenset())
     return Found(violations(run), run.trace, _figures(run), frozenset(run.faults))
@@ -68,7 +78,15 @@ def _figures(run: Run) -> Counter[str]:
         if operation.kind is Kind.ROLLBACK:
             figures["rollbacks verified"] += operation.verified_at is not None
             figures["rollbacks escalated"] += operation.escalated_at is not None
-        figures["rollbacks that pre-empted a switch"] += operation.state is State.SUPERSEDED
+        if operation.state is State.SUPERSEDED:
+            what = "ways back that pre-empted a share" if operation.kind is Kind.SHIFT else None
+            figures[what or "rollbacks that pre-empted a switch"] += 1
+    if isinstance(run.books, CanaryBooks):
+        figures["canaries"] += len(run.books.runs)
+        for one in run.books.runs:
+            figures[f"canary {one.run.state}"] += 1
+        figures["canary steps passed"] += sum(told.change is Change.ADVANCE for told in run.books.told)
+        figures["canary pauses"] += sum(told.change is Change.PAUSE for told in run.books.told)
     figures["operations"] += len(run.books.rows)
     figures["takeovers"] += len(run.takeovers)
     figures["balancer calls"] += len(run.outside.calls)
@@ -102,10 +120,11 @@ class Tally:
         return {**rest, "step x fault pairs": len(self.pairs), "faults": faults}
 
 
-def _chunk(work: tuple[int, int, bool]) -> list[tuple[int, Found]]:
+def _chunk(work: tuple[int, int, bool, bool]) -> list[tuple[int, Found]]:
     quieten()
-    first, count, is_race = work
-    return [(seed, run_seed(seed, is_race=is_race)) for seed in range(first, first + count)]
+    first, count, is_race, is_canary = work
+    seeds = range(first, first + count)
+    return [(seed, run_seed(seed, is_race=is_race, is_canary=is_canary)) for seed in seeds]
 
 
 def run_directed(tally: Tally, say: Say = print) -> None:
@@ -114,14 +133,26 @@ def run_directed(tally: Tally, say: Say = print) -> None:
         tally.add(name, run_scenario(scenario), f'python -m tests.simulate --directed "{name}" --trace', say)
 
 
-def run_seeds(tally: Tally, first: int, count: int, *, jobs: int, is_race: bool = False, say: Say = print) -> None:
-    """Seeds `first` … `first + count - 1`."""
-    chunks = [(seed, min(CHUNK, first + count - seed), is_race) for seed in range(first, first + count, CHUNK)]
+def run_seeds(
+    tally: Tally,
+    first: int,
+    count: int,
+    *,
+    jobs: int,
+    is_race: bool = False,
+    is_canary: bool = False,
+    say: Say = print,
+) -> None:
+    """Seeds `first` … `first + count - 1`, of switches or of canaries."""
+    length = CANARY_CHUNK if is_canary else CHUNK
+    starts = range(first, first + count, length)
+    chunks = [(seed, min(length, first + count - seed), is_race, is_canary) for seed in starts]
+    flags = f"{' --canary' if is_canary else ''}{' --races' if is_race else ''}"
     for found in _in_parallel(_chunk, chunks, jobs):
         for seed, one in found:
-            repeat = f"python -m tests.simulate --seed {seed}{' --races' if is_race else ''} --trace"
-            tally.add(f"seed {seed}", one, repeat, say)
-        if tally.runs % 1000 < CHUNK:
+            name = f"canary seed {seed}" if is_canary else f"seed {seed}"
+            tally.add(name, one, f"python -m tests.simulate --seed {seed}{flags} --trace", say)
+        if tally.runs % 1000 < length:
             say(f"{tally.runs} runs, {len(tally.violations)} violations")
 
 
@@ -133,26 +164,34 @@ def _in_parallel(work: Callable[[Any], Any], items: list[Any], jobs: int) -> Ite
         yield from pool.imap_unordered(work, items)
 
 
-def hunt(name: str, seeds: int = MUTANT_SEEDS) -> int | None:
+def hunt(name: str, seeds: int | None = None) -> int | None:
     """After how many seeds the mutant is caught: 0 if by the scenario made for it, None if it survives. Races and
     common scenarios take turns."""
     quieten()
     with put_in(name):
         if run_scenario(directed()[MUTANTS[name].by]).violations:
             return 0
-        return _hunt_by_chance(seeds)
+        return _hunt_by_chance(name, seeds)
 
 
-def hunt_by_chance(name: str, seeds: int = MUTANT_SEEDS) -> int | None:
+def hunt_by_chance(name: str, seeds: int | None = None) -> int | None:
     """As `hunt`, without the scenario that is made for it."""
     quieten()
     with put_in(name):
-        return _hunt_by_chance(seeds)
+        return _hunt_by_chance(name, seeds)
 
 
-def _hunt_by_chance(seeds: int) -> int | None:
-    numbers = range(1, seeds + 1)
-    return next((number for number in numbers if run_seed(number, is_race=number % 2 == 0).violations), None)
+def _hunt_by_chance(name: str, seeds: int | None) -> int | None:
+    is_canary = directed()[MUTANTS[name].by].canary is not None
+    most = seeds if seeds is not None else CANARY_MUTANT_SEEDS if is_canary else MUTANT_SEEDS
+    return next(
+        (
+            number
+            for number in range(1, most + 1)
+            if run_seed(number, is_race=number % 2 == 0, is_canary=is_canary).violations
+        ),
+        None,
+    )
 
 
 def try_mutants(names: list[str], *, jobs: int, is_chance: bool = False, say: Say = print) -> dict[str, int | None]:

@@ -73,6 +73,39 @@ class Press:
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryPress:
+    """As Press, on a canary's page: start, go_on, approve, report, take_back, hold or resume (the phase)."""
+
+    at: float
+    what: str
+    times: int = 1
+    is_one_page: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryCourse:
+    """What people do with a canary. Who leads looks at the page each `lead_looks_s`, thinks and presses what it offers;
+    a hasty one presses whatever it says. The backend team approves `backend_s` after it has seen the share there."""
+
+    shares: tuple[int, ...] = (10, 50, 100)
+    dwell_s: float = 5.0
+    is_automatic: bool = False
+    lead_looks_s: float = 1.0
+    lead_thinks_s: float = 0.2
+    is_hasty: bool = False
+    backend_s: float = 1.0
+    approves_until: int = 100
+    """The last step, from 0, that the backend team approves."""
+    starts_again: int = 0
+    """How often a canary that was rolled back is begun anew."""
+    patience_s: float = 150.0
+    """Then who leads takes it back."""
+    presses: tuple[CanaryPress, ...] = (CanaryPress(0.5, "start"),)
+    alerts: tuple[tuple[float, str, bool], ...] = ()
+    """When, of which category, whether critical."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     seed: int
     families: tuple[str, ...] = ()
@@ -101,6 +134,9 @@ class Scenario:
     """Somebody else sets BLUE to this percentage at this second."""
     presses: tuple[Press, ...] = ()
     vote_flaw: str = ""
+    stuck: tuple[Window, ...] = ()
+    """The balancer reads back what was set and serves what was before."""
+    canary: CanaryCourse | None = None
 
 
 def draw(seed: int, *, is_race: bool = False) -> Scenario:
@@ -116,20 +152,20 @@ def draw(seed: int, *, is_race: bool = False) -> Scenario:
         families=families,
         workers=workers,
         offsets_s=tuple(dice.uniform(-3600, 3600) if has("clocks") else 0.0 for _ in range(workers)),
-        strikes=tuple(_strikes(dice, families) for _ in range(workers)),
+        strikes=tuple(strikes(dice, families) for _ in range(workers)),
         restarts_after_s=round(dice.uniform(0.3, 4.0), 3),
-        store=tuple(_windows(dice, STORE_FAULTS[:2], 1, 3, 12.0)) if has("store") else (),
+        store=tuple(windows(dice, STORE_FAULTS[:2], 1, 3, 12.0)) if has("store") else (),
         lost_commits=tuple(sorted(dice.sample(range(1, 80), dice.randint(1, 5)))) if has("store") else (),
         commit_s=dice.choice((0.001, 0.002, 0.002, 0.01, 0.05)),
         lost_wakes=has("wake"),
         keeps_epoch=dice.random() < 0.5,
         routes=dice.choice((1, 1, 1, 2, 3)),
-        writes=_writes(dice, seed) if has("cloud") else (),
-        cloud=tuple(_windows(dice, WRITE_FAULTS, 0, 2, 20.0)) if has("cloud") else (),
-        reads=tuple(_windows(dice, ("silent", "slow"), 1, 2, 15.0)) if has("reads") else (),
-        sides=tuple(_sides(dice, families)),
-        metrics=tuple(_windows(dice, METRIC_FAULTS, 1, 2, 20.0)) if has("metrics") else (),
-        pages=tuple(_windows(dice, ("failing",), 1, 2, 15.0)) if has("pages") else (),
+        writes=writes(dice, seed) if has("cloud") else (),
+        cloud=tuple(windows(dice, WRITE_FAULTS, 0, 2, 20.0)) if has("cloud") else (),
+        reads=tuple(windows(dice, ("silent", "slow"), 1, 2, 15.0)) if has("reads") else (),
+        sides=tuple(sides(dice, families)),
+        metrics=tuple(windows(dice, METRIC_FAULTS, 1, 2, 20.0)) if has("metrics") else (),
+        pages=tuple(windows(dice, ("failing",), 1, 2, 15.0)) if has("pages") else (),
         foreign=tuple(
             (round(dice.uniform(0, 20), 3), dice.choice((0, 0, 50, 90, 100))) for _ in range(dice.randint(1, 2))
         )
@@ -140,13 +176,18 @@ def draw(seed: int, *, is_race: bool = False) -> Scenario:
     )
 
 
-def _strikes(dice: random.Random, families: tuple[str, ...]) -> tuple[Strike, ...]:
+def strikes(
+    dice: random.Random,
+    families: tuple[str, ...],
+    calls: tuple[str, ...] = CALLS,
+    around: tuple[str, ...] = AROUND_THE_EFFECT,
+) -> tuple[Strike, ...]:
     found: list[Strike] = []
     for family, kind in (("death", "kill"), ("freeze", "freeze")):
         if family not in families:
             continue
         for _ in range(dice.choice((0, 1, 1, 2, 3))):
-            call = dice.choice((*CALLS, "", "", "")) if dice.random() < 0.5 else dice.choice(AROUND_THE_EFFECT)
+            call = dice.choice((*calls, "", "", "")) if dice.random() < 0.5 else dice.choice(around)
             nth = dice.choice((1, 1, 2, 3)) if call else int(dice.triangular(1, 120, 1))
             # A freeze is shorter than the lease, longer than it, or longer than any deadline.
             lasts = dice.choice((dice.uniform(0.2, 1.4), dice.uniform(1.6, 8), dice.uniform(8, 40)))
@@ -154,7 +195,7 @@ def _strikes(dice: random.Random, families: tuple[str, ...]) -> tuple[Strike, ..
     return tuple(found)
 
 
-def _windows(dice: random.Random, kinds: tuple[str, ...], least: int, most: int, longest: float) -> list[Window]:
+def windows(dice: random.Random, kinds: tuple[str, ...], least: int, most: int, longest: float) -> list[Window]:
     found = []
     for _ in range(dice.randint(least, most)):
         begins = dice.choice((0.0, dice.uniform(0, 1.5), dice.uniform(0, 25)))
@@ -162,7 +203,7 @@ def _windows(dice: random.Random, kinds: tuple[str, ...], least: int, most: int,
     return found
 
 
-def _writes(dice: random.Random, seed: int) -> tuple[str, ...]:
+def writes(dice: random.Random, seed: int) -> tuple[str, ...]:
     writes = [_write_fault(dice) for _ in range(dice.randint(1, 8))]
     # Dice of their own: a seed that once found something stays the run that it was in all else.
     strays = random.Random(seed + 1_000_003)
@@ -177,12 +218,12 @@ def _write_fault(dice: random.Random) -> str:
     return f"{kind}:{dice.uniform(0.05, most):.3f}" if most else f"{kind}:0"
 
 
-def _sides(dice: random.Random, families: tuple[str, ...]) -> list[Window]:
+def sides(dice: random.Random, families: tuple[str, ...]) -> list[Window]:
     found: list[Window] = []
     if "sick" in families:
-        found += _windows(dice, ("BLUE.sick", "GREEN.sick", "GREEN.sick"), 1, 2, 40.0)
+        found += windows(dice, ("BLUE.sick", "GREEN.sick", "GREEN.sick"), 1, 2, 40.0)
     if "digest" in families:
-        found += _windows(dice, ("GREEN.digest", "GREEN.digest", "BLUE.digest"), 1, 1, 40.0)
+        found += windows(dice, ("GREEN.digest", "GREEN.digest", "BLUE.digest"), 1, 1, 40.0)
     if "flapping" in families:
         side, begins = dice.choice(("BLUE", "GREEN")), dice.uniform(0, 3)
         for number in range(dice.randint(2, 12)):

@@ -42,6 +42,14 @@ def test_races_end_on_blue(first: int) -> None:
         assert found.violations == [], f"python -m tests.simulate --seed {seed} --races --trace"
 
 
+@pytest.mark.parametrize("is_race", [False, True])
+def test_canaries_hold(is_race: bool) -> None:
+    for seed in range(1, 13):
+        found = run_seed(seed, is_race=is_race, is_canary=True)
+        repeat = f"python -m tests.simulate --canary --seed {seed}{' --races' if is_race else ''} --trace"
+        assert found.violations == [], repeat
+
+
 def test_a_seed_is_the_same_run_in_another_process() -> None:
     command = [sys.executable, "-m", "tests.simulate", "--seed", "184", "--trace"]
     runs = [

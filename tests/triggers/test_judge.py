@@ -151,6 +151,18 @@ async def test_other_alerts_are_kept_and_move_nothing(
     assert await rollbacks(database) == []
 
 
+async def test_an_alert_about_a_canarys_target_never_rolls_production_back(
+    database: Database, on_green: Deployment, plan: Plan
+) -> None:
+    alert = IncomingAlert("Intrusion", "firing", "critical", "security")
+    await database.run(lambda session: record_alert(session, on_green.id, "pager", alert, target="staging"))
+    await judge(database, on_green, plan)
+    assert await rollbacks(database) == []
+    await database.run(lambda session: record_alert(session, on_green.id, "pager", alert, target=on_green.target))
+    await judge(database, on_green, plan)
+    assert len(await rollbacks(database)) == 1
+
+
 async def test_an_unhealthy_blue_makes_it_recommend_loudly(
     database: Database, on_green: Deployment, plan: Plan
 ) -> None:

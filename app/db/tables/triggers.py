@@ -50,13 +50,15 @@ class TriggerCheck(Base):
 
 class Alert(Base):
     """An alert as it came, or a person's report. `trigger` is set where a person named one; a machine's alert counts by
-    its category. `state`: firing, resolved or unknown."""
+    its category. `state`: firing, resolved or unknown. `target` is the one that it is about; empty where it names a
+    deployment only, and then it counts for each of its targets."""
 
     __tablename__ = "alert"
     __table_args__ = (Index("ix_alert_received", "deployment_id", "received_at"),)
 
     id: Mapped[BigKey]
     deployment_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("deployment.id"))
+    target: Mapped[str] = mapped_column(String(48), default="", server_default="")
     source: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(200))
     state: Mapped[str] = mapped_column(String(12))
