@@ -22,7 +22,7 @@ from app.canary.queries import newest_run
 from app.canary.tasks import Kept, Watched, keep_all
 from app.config import ROOT, Settings
 from app.db.engine import Database
-from app.db.tables import CanaryRun, Deployment, Operation, WorkerLease
+from app.db.tables import CanaryRun, Deployment, Operation, TargetState, WorkerLease
 from app.domain.observation import Share
 from app.domain.plan import Plan
 from app.domain.sides import Release, Side, Weights
@@ -185,18 +185,28 @@ class Keepers:
         return (await self.database.read(query)).partition(".")[0]
 
 
-async def tenth_is_there(database: Database, deployment: Deployment, running: RunningRange) -> None:
-    """The shift has ended, as a worker would have ended it: how it gets there is another test's."""
-    operation = await operation_of(database, deployment)
+async def a_tenth_is_there(database: Database, deployment: Deployment, lead: Scope, running: RunningRange) -> None:
+    """The shift has ended, as a worker would have ended it: how it gets there is another test's. The range remembers
+    the epochs of the tests before, and the database is new."""
     sides = {side: SideAddress(running.url_of(side)) for side in Side}
     front = AgentBalancer("staging", f"{running.control_url}/staging/balancer", running.agent_token, sides)
 
     async def no_fence() -> None:
         return
 
-    await front.write(Weights(90, 10), epoch=operation.epoch, fence=no_fence)
-    await front.aclose()
+    try:
+        known = (await front.read()).epoch
+        await database.run(lambda session: _add(session, TargetState(target="staging", epoch=known)))
+        await begin(database, lead)
+        operation = await operation_of(database, deployment)
+        await front.write(Weights(90, 10), epoch=operation.epoch, fence=no_fence)
+    finally:
+        await front.aclose()
     await ended(database, deployment)
+
+
+async def _add(session: AsyncSession, row: TargetState) -> None:
+    session.add(row)
 
 
 def start_worker(name: str, environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
@@ -232,8 +242,7 @@ async def keepers(
         "GONOGO_MODE": "range",
         "GONOGO_DATA": str(tmp_path),
     }
-    await begin(committed_db, lead)
-    await tenth_is_there(committed_db, deployment, staging_range)
+    await a_tenth_is_there(committed_db, deployment, lead, staging_range)
     processes = {name: start_worker(name, environment, tmp_path) for name in ("worker-1", "worker-2")}
     yield Keepers(committed_db, deployment, lead, processes)
     for process in processes.values():
