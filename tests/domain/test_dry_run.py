@@ -45,7 +45,7 @@ def test_the_planned_switch_may_be_written_down() -> None:
     assert switch_at(ALAWAEL.production) == 600
     assert switch_at(HARBOUR.production) == 900
     run = run_of(HARBOUR, "change")
-    assert times_of(run, "decision") == ["25 01:33", "25 02:50"]
+    assert times_of(run, "decision") == ["25 01:33", "25 01:55", "25 02:50"]
 
 
 def test_daily_work_keeps_its_time_of_day_when_the_clocks_go_back() -> None:
