@@ -5,9 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
-from app.domain import canary, observation, operations
+from app.domain import canary, operations
 from app.domain.canary import Change, Line, Met, State, Verdict, Word
-from app.domain.observation import Share
 from app.domain.operations import Operation
 from app.orchestrator import driver
 from app.ports.operations import Progress
@@ -164,15 +163,6 @@ def the_share_that_was_wanted_counts_as_observed() -> Patches:
         return await self._record(operation, progress)  # type: ignore[no-any-return]
 
     yield patch.object(driver._Run, "_record_share", as_wanted)
-
-
-@mutant("canary: the front sends nobody there")
-def nobody_counts_as_one_in_a_hundred() -> Patches:
-    def is_at(self: Share, wanted: int, *, at_least: int) -> bool:
-        low, high = self.interval
-        return self.total >= at_least and self.half_width <= observation.HALF_WIDTH and low <= wanted <= high
-
-    yield patch.object(Share, "is_at", is_at)
 
 
 @mutant("canary: the front is stuck")
