@@ -1,5 +1,6 @@
 """Reads of the plan versions that this installation knows, and of what is between two of them."""
 
+import asyncio
 from collections import defaultdict
 from itertools import groupby
 from typing import Any
@@ -97,10 +98,11 @@ async def difference(session: AsyncSession, old: str, new: str) -> DiffView:
     """Raises NotFound where one of the hashes is of no version."""
     before, side_before = await version_of(session, old)
     after, side_after = await version_of(session, new)
-    return diff_view(before, side_before, after, side_after)
+    return await asyncio.to_thread(diff_view, before, side_before, after, side_after)
 
 
 def diff_view(before: Plan, old: DiffSide, after: Plan, new: DiffSide) -> DiffView:
+    """Takes its time with huge plans: in a thread of its own where others wait for this one."""
     changes = diff(before, after)
     groups = tuple(ChangeGroup(section, tuple(part)) for section, part in groupby(changes, key=_section))
     return DiffView(old, new, groups, len(changes))
@@ -119,7 +121,8 @@ async def preview(session: AsyncSession, plan: Plan, name: str, text: str) -> Pr
     compared: DiffView | None = None
     if newest is not None and newest != digest:
         before, side = await version_of(session, newest)
-        compared = diff_view(before, side, plan, DiffSide(plan.key, plan.title, digest))
+        new = DiffSide(plan.key, plan.title, digest)
+        compared = await asyncio.to_thread(diff_view, before, side, plan, new)
     return PreviewView(name, text, digest, _facts(plan), _phases(plan), known, compared)
 
 

@@ -138,5 +138,6 @@ async def show_dry_run(
     request: Request, digest: Hash, viewer: Reader, phase: Annotated[str, Query(max_length=48)] = ""
 ) -> Response:
     plan, _ = await database(request).read(lambda session: queries_versions.version_of(session, digest))
-    view = queries_dry_run.dry_run_view(plan, digest, queries_dry_run.run_of(plan, phase, viewer.now))
+    run = await asyncio.to_thread(queries_dry_run.run_of, plan, phase, viewer.now)
+    view = await asyncio.to_thread(queries_dry_run.dry_run_view, plan, digest, run)
     return plain_page(request, "plans/dry_run.html", viewer=viewer, view=view)
