@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """They come last: what is broken elsewhere shows sooner, and the installation runs beside no other test."""
+    """Where all run in one process they come last: what is broken elsewhere shows sooner (see tests/sharing_out.py)."""
     mine = [item for item in items if item.path.is_relative_to(HERE)]
     for item in mine:
         item.add_marker(pytest.mark.e2e)
