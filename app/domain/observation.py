@@ -135,6 +135,14 @@ def share_of(probes: Sequence[Seen]) -> Share:
     return Share(sum(probe.side is Side.GREEN for probe in named), len(named))
 
 
+def is_steady(probes: Sequence[Seen], wanted: int) -> bool:
+    """Whether each half of them may be of that share by itself: all to one side and then all to the other is half on
+    the average too."""
+    middle = len(probes) // 2
+    intervals = [share_of(half).interval for half in (probes[:middle], probes[middle:])]
+    return all(low <= wanted <= high for low, high in intervals)
+
+
 @dataclass(frozen=True, slots=True)
 class Shares:
     """What the last probes saw, in percent of those that named a side; None without any."""

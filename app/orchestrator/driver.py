@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.domain.observation import SHARE_LOOK_BACK_S, share_of
+from app.domain.observation import SHARE_LOOK_BACK_S, is_steady, share_of
 from app.domain.operations import (
     FENCE_COUNTS_FOR,
     GUARD_FOR,
@@ -261,7 +261,8 @@ class _Run:
         """Record what the probes have shown so far, once for each new finding."""
         if operation.written_at is None or operation.observed_100_at is not None:
             return operation
-        if operation.is_partial:
+        if operation.kind is Kind.SHIFT:
+            # From nine in ten to all, or back from one in ten: a short window of probes agrees before customers do.
             return await self._record_share(operation, operation.written_at)
         probes = self.job.target.probes
         # From the acceptance on: the first probe to see the new side may leave before the write's answer comes.
@@ -292,8 +293,10 @@ class _Run:
         accepted seconds later."""
         probes = self.job.target.probes
         since = max(written_at, self.now() - SHARE_LOOK_BACK)
-        seen = share_of(self.observer.sent_since(since))
-        has_arrived = operation.read_back_at is not None and seen.is_at(operation.want.green, at_least=probes.window)
+        sent = self.observer.sent_since(since)
+        seen, wanted = share_of(sent), operation.want.green
+        is_seen = seen.is_at(wanted, at_least=probes.window) and is_steady(sent, wanted)
+        has_arrived = operation.read_back_at is not None and is_seen
         if not has_arrived and self.clock.monotonic() - self._published_at < SHARE_EVERY_S:
             return operation
         self._published_at = self.clock.monotonic()

@@ -29,7 +29,7 @@ from app.domain.canary import (
 )
 from app.domain.errors import Rejected
 from app.domain.metrics import Observation
-from app.domain.observation import HALF_WIDTH, Share
+from app.domain.observation import HALF_WIDTH, Seen, Share, is_steady
 from app.domain.operations import SHIFT_SCRIPT, Answer, Kind, Operation, Outcome, Write, next_step
 from app.domain.operations import State as OperationState
 from app.domain.plan import Plan
@@ -238,6 +238,19 @@ def test_a_share_has_arrived_when_chance_explains_the_rest() -> None:
     assert Share(2, 300).is_at(1, at_least=100)
     assert Share(78, 812).half_width < HALF_WIDTH
     assert str(Share(78, 812)) == "9.6 % ± 2.0 (812 probes)"
+
+
+def test_what_moved_meanwhile_is_no_share() -> None:
+    def seen(sides: str) -> list[Seen]:
+        start = datetime(2026, 3, 6, 14, tzinfo=UTC)
+        named = {"G": Side.GREEN, "B": Side.BLUE}
+        return [Seen(start + timedelta(milliseconds=20 * n), named[side]) for n, side in enumerate(sides)]
+
+    assert is_steady(seen("GB" * 200), 50)
+    assert not is_steady(seen("G" * 200 + "B" * 200), 50)
+    assert is_steady(seen("G" * 200), 100)
+    assert not is_steady(seen("B" * 50 + "G" * 150), 100)
+    assert is_steady([], 50), "nothing seen contradicts nothing; how many it takes is asked elsewhere"
 
 
 def shift(green: int, **values: object) -> Operation:

@@ -109,6 +109,13 @@ def test_seeds_that_once_found_something_hold(seed: int, is_race: bool) -> None:
     assert run_seed(seed, is_race=is_race).violations == []
 
 
+@pytest.mark.parametrize("seed", [227, 1206])
+def test_canaries_that_once_found_something_hold(seed: int) -> None:
+    """227: from nine in ten to all, at a front that stood still, a short window of probes agreed. 1206: somebody moved
+    all to GREEN and then all to BLUE, which was half on the average."""
+    assert run_seed(seed, is_canary=True).violations == []
+
+
 @pytest.mark.parametrize("call", ["newest_epoch", "record_intent", "health", "send"])
 @pytest.mark.parametrize("before", [True, False])
 def test_neither_the_fence_nor_the_proof_outlives_a_freeze(call: str, before: bool) -> None:
