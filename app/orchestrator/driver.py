@@ -296,6 +296,9 @@ class _Run:
         sent = self.observer.sent_since(since)
         seen, wanted = share_of(sent), operation.want.green
         is_seen = seen.is_at(wanted, at_least=probes.window) and is_steady(sent, wanted)
+        if not operation.is_partial:
+            # One that failed, or told no side, may have met the side that is to have nothing.
+            is_seen = is_seen and seen.total == len(sent)
         has_arrived = operation.read_back_at is not None and is_seen
         if not has_arrived and self.clock.monotonic() - self._published_at < SHARE_EVERY_S:
             return operation
