@@ -361,7 +361,7 @@ def _also(facts: NowFacts) -> list[Also]:
     if facts.is_expected and facts.state in BEFORE_TRAFFIC:
         found.append(Also("Nobody knows yet that you have arrived.", _move("I am here", "arrive")))
     if facts.own_open and facts.state in BEFORE_TRAFFIC:
-        text = f"{_lines(facts.own_open).capitalize()} of your own to tick: {_listed_short(facts.own_open)}."
+        text = f"{_lines(facts.own_open).capitalize()} of your own to tick: {_listed_short(facts.own_open, most=1)}."
         found.append(Also(text, _move("To your list", "personal")))
     return found
 
