@@ -1,13 +1,11 @@
-"""How `make test` shares its files out among the workers: what takes longest goes first, so that none is left alone
-with it at the end."""
+"""How `make test` shares its files out among the workers: what takes longest goes first, and what needs a browser stays
+together, so that there is one installation and not one a worker."""
 
 from typing import Any
 
 from xdist.scheduler import LoadFileScheduling
 
-LONGEST = ("tests/e2e/test_pages.py",)
-BROWSERS = ("tests/e2e/",)
-"""Two installations at a time are dearer than one, and still end sooner than all of them one after the other."""
+BROWSERS = "tests/e2e/"
 LONG = (
     "tests/traffic/test_deaths.py",
     "tests/traffic/test_rollback_now.py",
@@ -16,12 +14,14 @@ LONG = (
     "tests/architecture/test_policy.py",
     "tests/plans/test_harbour_day.py",
 )
-"""Files of few tests that take half a minute and more."""
-TURNS = (LONGEST, BROWSERS, LONG)
+"""Files of few tests that take half a minute and more: as the last ones they would leave the other worker idle."""
 
 
 class LongestFirst(LoadFileScheduling):
     """Whole files, since many keep a range or a database for all their tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return BROWSERS if nodeid.startswith(BROWSERS) else str(super()._split_scope(nodeid))
 
     def _assign_work_unit(self, node: Any) -> None:
         self.workqueue.move_to_end(min(self.workqueue, key=_turn), last=False)
@@ -30,4 +30,4 @@ class LongestFirst(LoadFileScheduling):
 
 def _turn(scope: str) -> int:
     """Of equals the first one is next."""
-    return next((turn for turn, files in enumerate(TURNS) if scope.startswith(files)), len(TURNS))
+    return 0 if scope == BROWSERS else 1 if scope.startswith(LONG) else 2
