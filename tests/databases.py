@@ -30,6 +30,7 @@ class Clone:
     url: str
     engine: AsyncEngine
     emptying: str
+    rights: str
     superuser: psycopg.Connection
 
 
@@ -64,10 +65,12 @@ class CleanDatabase:
         self._postgres.create_database(name, template=TEMPLATE)
         superuser = psycopg.connect(self._postgres.conninfo(name), autocommit=True)
         url = self._postgres.url(name, "app")
-        return Clone(name, url, make_engine(url), _emptying(superuser), superuser)
+        return Clone(name, url, make_engine(url), _emptying(superuser), _rights(superuser), superuser)
 
     def _is_left_alone(self, clone: Clone) -> bool:
-        """False if a test left a connection open, or ended one that the pool still holds for good."""
+        """False if a test took a right away, left a connection open, or ended one that the pool still holds."""
+        if _rights(clone.superuser) != clone.rights:
+            return False
         pool = cast(QueuePool, clone.engine.pool)
         give_up = time.monotonic() + PATIENCE_S
         while True:
@@ -78,6 +81,12 @@ class CleanDatabase:
             if time.monotonic() > give_up:
                 return False
             time.sleep(0.01)
+
+
+def _rights(superuser: psycopg.Connection) -> str:
+    """What each role may do with each table: a test of a refusing database leaves less than it found."""
+    tables = "select relname, relacl::text from pg_class where relnamespace = 'public'::regnamespace order by relname"
+    return str(superuser.execute(tables).fetchall())
 
 
 def _emptying(superuser: psycopg.Connection) -> str:

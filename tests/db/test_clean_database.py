@@ -63,3 +63,11 @@ async def test_a_connection_that_was_ended_is_not_handed_on(databases: CleanData
     assert second.name != first.name
     async with Database(second.engine).session() as session:
         assert await rows(session) == 0
+
+
+async def test_a_right_that_was_taken_away_is_not_missing_in_the_next_test(databases: CleanDatabase) -> None:
+    first = await databases.next()
+    first.superuser.execute("revoke select on customer_report from app")
+    second = await databases.next()
+    assert second.name != first.name
+    assert await Database(second.engine).read(rows) == 0
