@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.canary.commands import may_lead, may_speak, may_take_back
 from app.canary.queries import alerts_of, judgement_of, newest_run, run_of
-from app.canary.views import CanaryView, GateLine, Press, ShareStep
+from app.canary.views import CanaryView, GateLine, GateMark, Press, ShareStep
 from app.db.tables import CanaryRun, Deployment, Operation
 from app.deployments.commands import database_now
 from app.domain.canary import JUDGED, AlertSeen, Judgement, Line, Met, State, Verdict, dwell_left_s
@@ -169,8 +169,16 @@ def _observed(phase: Phase, row: CanaryRun | None, operation: Operation | None) 
     return tuple(rows)
 
 
-_PROCEED = {Met.YES: ("ok", "Met"), Met.NO: ("wait", "Not met"), Met.UNKNOWN: ("unknown", "UNKNOWN")}
-_ROLLBACK = {Met.YES: ("crit", "Met"), Met.NO: ("ok", "No"), Met.UNKNOWN: ("unknown", "UNKNOWN")}
+_PROCEED: dict[Met, tuple[GateMark, str]] = {
+    Met.YES: ("ok", "Met"),
+    Met.NO: ("wait", "Not met"),
+    Met.UNKNOWN: ("unknown", "UNKNOWN"),
+}
+_ROLLBACK: dict[Met, tuple[GateMark, str]] = {
+    Met.YES: ("crit", "Met"),
+    Met.NO: ("ok", "No"),
+    Met.UNKNOWN: ("unknown", "UNKNOWN"),
+}
 
 
 def _proceed_line(scope: Scope, line: Line) -> GateLine:
@@ -178,15 +186,15 @@ def _proceed_line(scope: Scope, line: Line) -> GateLine:
     found = line.found
     if line.waits_for:
         found = f"waits for {listed([in_sentence(scope.plan.position(key).title) for key in line.waits_for])}"
-    return GateLine(line.key, mark, word, line.title, found, line.limit, _behind(line))  # type: ignore[arg-type]
+    return GateLine(line.key, mark, word, line.title, found, line.limit, _behind(line))
 
 
 def _rollback_line(line: Line) -> GateLine:
     mark, word = _ROLLBACK[line.met]
-    return GateLine(line.key, mark, word, line.title, line.found, line.limit, _behind(line))  # type: ignore[arg-type]
+    return GateLine(line.key, mark, word, line.title, line.found, line.limit, _behind(line))
 
 
-_EFFECTS: dict[Effect, tuple[str, str]] = {
+_EFFECTS: dict[Effect, tuple[GateMark, str]] = {
     "back": ("crit", "Takes it back"),
     "holds": ("wait", "Holds the gate"),
     "unknown": ("unknown", "UNKNOWN"),
@@ -213,7 +221,7 @@ def _alert_line(number: int, alert: AlertSeen, phase: Phase, scope: Scope, row: 
     limit = ""
     if effect == "none":
         limit = "no line of the gate names it" if row is not None else "it came before the canary"
-    return GateLine(f"alert-{number}", mark, word, alert.name, ", ".join([*about, found]), limit)  # type: ignore[arg-type]
+    return GateLine(f"alert-{number}", mark, word, alert.name, ", ".join([*about, found]), limit)
 
 
 def _behind(line: Line) -> str:
