@@ -17,19 +17,8 @@ from app.canary.queries import HEALTH, backend_of, judgement_of, newest_run, run
 from app.db.tables import CanaryReading, CanaryRun, Deployment, Operation, PhaseRun
 from app.deployments.commands import database_now, lock, lock_for
 from app.domain import operations
-from app.domain.canary import (
-    JUDGED,
-    OVER,
-    Change,
-    Judgement,
-    Run,
-    State,
-    after_shift,
-    demand_passed,
-    follow,
-    may_serve,
-    seen,
-)
+from app.domain.canary import JUDGED, OVER, Change, Run, State, after_shift, demand_passed, follow, may_serve, seen
+from app.domain.canary_gate import Judgement
 from app.domain.deployments import State as Course
 from app.domain.errors import Rejected
 from app.domain.phases import State as PhaseState

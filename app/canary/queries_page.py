@@ -9,8 +9,10 @@ from app.canary.queries import alerts_of, judgement_of, newest_run, run_of
 from app.canary.views import CanaryView, GateLine, GateMark, Press, ShareStep
 from app.db.tables import CanaryRun, Deployment, Operation
 from app.deployments.commands import database_now
-from app.domain.canary import JUDGED, AlertSeen, Judgement, Line, Met, State, Verdict, dwell_left_s
+from app.domain.canary import JUDGED, State, dwell_left_s
 from app.domain.canary_alerts import Effect, effect_of
+from app.domain.canary_evidence import AlertSeen
+from app.domain.canary_gate import Judgement, Line, Met, Verdict
 from app.domain.observation import Share
 from app.domain.phases import State as PhaseState
 from app.domain.plan import CanaryGate, Phase

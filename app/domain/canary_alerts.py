@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from app.domain.canary import AlertSeen
+from app.domain.canary_evidence import AlertSeen
 from app.domain.plan import CanaryGate, CanaryLine, Plan
 
 Effect = Literal["back", "holds", "unknown", "over", "none"]
