@@ -34,9 +34,7 @@ async def record_item(session: AsyncSession, scope: Scope, checklist_key: str, i
     if not may_tick(scope, item):
         raise Forbidden(f"“{item.text}” belongs to another position: {scope.plan.position(item.owner).title}.")
     deployment = await lock(session, scope.id)
-    if not is_open(deployment, scope.plan, checklist):
-        word = WORDS[State(deployment.state)]
-        raise Rejected(f"{checklist.title}: this checklist is closed; the deployment is {word}.", conflict=True)
+    demand_open(deployment, scope.plan, checklist)
     text = _checked_text(item, form)
     row = await _row(session, scope.plan, deployment, checklist, item)
     if (row.state, row.evidence) == (form.state, text) or (row.version == 0 and form.state == "open"):
@@ -66,9 +64,7 @@ async def _go_on_without(
     if not scope.may("proceed"):
         raise Forbidden(f"A machine looks who is present; only the {who_may(scope.plan, 'proceed')} goes on without.")
     deployment = await lock(session, scope.id)
-    if not is_open(deployment, scope.plan, checklist):
-        word = WORDS[State(deployment.state)]
-        raise Rejected(f"{checklist.title}: this checklist is closed; the deployment is {word}.", conflict=True)
+    demand_open(deployment, scope.plan, checklist)
     text = _bounded(form.text.strip())
     if not text:
         raise Rejected("A reason is missing.", remedy="Say in a sentence why it goes on without them.", code="text")
@@ -96,6 +92,13 @@ async def _go_on_without(
         payload={"checklist": checklist.key, "item": item.key, "without": without, "attempt": row.attempt},
     )
     await append(session, deployment.id, entry, scope.actor)
+
+
+def demand_open(deployment: Deployment, plan: Plan, checklist: Checklist) -> None:
+    """Raises Rejected once the deployment is past it."""
+    if not is_open(deployment, plan, checklist):
+        word = WORDS[State(deployment.state)]
+        raise Rejected(f"{checklist.title}: this checklist is closed; the deployment is {word}.", conflict=True)
 
 
 def _is_current(row: ChecklistState, form: ItemForm, now: datetime) -> None:
