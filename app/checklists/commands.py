@@ -11,7 +11,7 @@ from app.checklists.queries_presence import gap_words, presence_now
 from app.db.tables import ChecklistState, Deployment
 from app.deployments.commands import database_now, lock
 from app.domain.deployments import WORDS, State
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, Stale
 from app.domain.plan import Checklist, ChecklistItem, Plan
 from app.domain.plan_people import who_may
 from app.eventlog.log import Entry, append
@@ -104,19 +104,9 @@ def demand_open(deployment: Deployment, plan: Plan, checklist: Checklist) -> Non
 def _is_current(row: ChecklistState, form: ItemForm, now: datetime) -> None:
     """Raises Rejected, naming who was faster than this page."""
     if row.version == 0 != form.version:
-        raise Rejected(
-            "A new attempt opened this item again since this page was drawn. Nothing was recorded.",
-            remedy="Read it again, then repeat what you did if it is still needed.",
-            conflict=True,
-            code="stale",
-        )
+        raise Stale("A new attempt opened this item again since this page was drawn. Nothing was recorded.")
     if row.version != form.version:
-        raise Rejected(
-            f"{row.who} changed this item {round((now - row.at).total_seconds())} s ago. Nothing was recorded.",
-            remedy="Read it again, then repeat what you did if it is still needed.",
-            conflict=True,
-            code="stale",
-        )
+        raise Stale(f"{row.who} changed this item {round((now - row.at).total_seconds())} s ago. Nothing was recorded.")
 
 
 def find_item(plan: Plan, checklist_key: str, item_key: str) -> tuple[Checklist, ChecklistItem]:

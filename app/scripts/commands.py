@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.tables import Deployment, PlanVersion, ScriptRun, StepRun
 from app.deployments.commands import database_now, lock, lock_for
 from app.domain.deployments import State as Course
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, Stale
 from app.domain.phases import WORDS as PHASE_WORDS
 from app.domain.phases import State as PhaseState
 from app.domain.plan import Action, Phase, Plan
@@ -122,12 +122,10 @@ def _demand_running(deployment: Deployment, phase: Phase, state: PhaseState) -> 
 def _demand_current(row: StepRun, form: ScriptForm, now: datetime) -> None:
     """Raises Rejected, naming who was faster than this page."""
     if row.version != form.version:
-        raise Rejected(
+        raise Stale(
             f"{row.who or 'Somebody'} changed this step {round((now - row.at).total_seconds())} s ago. "
             "Nothing was run.",
             remedy="Read it again, then press again if the script is still to be run.",
-            conflict=True,
-            code="stale",
         )
 
 
@@ -146,11 +144,9 @@ async def abort_run(session: AsyncSession, scope: Scope, phase_key: str, step_ke
         return
     row = await lock_step(session, deployment, phase, action.key)
     if row.version != form.version:
-        raise Rejected(
+        raise Stale(
             "This page shows an earlier run of the script. Nothing was aborted.",
             remedy="Read it again, then press again if the script is still to be aborted.",
-            conflict=True,
-            code="stale",
         )
     run.abort_at, run.abort_by = await database_now(session), scope.who[:160]
     entry = Entry(
