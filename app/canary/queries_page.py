@@ -78,7 +78,6 @@ async def canary_view(session: AsyncSession, scope: Scope, key: str) -> CanaryVi
         reason=row.reason if row else "",
         now=now,
         versions=versions,
-        is_moving=row is not None and row.finished_at is None,
     )
 
 

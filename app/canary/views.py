@@ -72,4 +72,3 @@ class CanaryView:
     reason: str
     now: datetime
     versions: Mapping[str, int]
-    is_moving: bool

@@ -33,6 +33,7 @@ from app.incidents.queries import banner_of as incident_banner
 from app.incidents.queries import open_incidents
 from app.metrics.queries import health_of
 from app.roster.queries_hand import hand_now
+from app.traffic.queries import last_rollback_s
 from app.traffic.queries_break_glass import unacknowledged
 from app.traffic.queries_dns import split_words
 from app.traffic.queries_readiness import light_of
@@ -133,22 +134,6 @@ async def newest_operation(session: AsyncSession, deployment: Deployment) -> Ope
         .execution_options(populate_existing=True)
     )
     return (await session.execute(statement)).scalar_one_or_none()
-
-
-async def last_rollback_s(session: AsyncSession, target: str) -> float | None:
-    """How long the newest finished rollback on a target took from press to 100 % observed."""
-    statement = (
-        select(Operation)
-        .where(
-            Operation.target == target, Operation.kind == Kind.ROLLBACK.value, Operation.observed_100_at.is_not(None)
-        )
-        .order_by(Operation.epoch.desc())
-        .limit(1)
-    )
-    found = (await session.execute(statement)).scalar_one_or_none()
-    if found is None or found.observed_100_at is None:
-        return None
-    return (found.observed_100_at - found.clicked_at).total_seconds()
 
 
 def _t_zero(deployment: Deployment, operation: Operation | None) -> datetime:

@@ -107,10 +107,6 @@ class DayView:
     versions: Mapping[str, int]
     ticks: int = 0
 
-    @property
-    def page_url(self) -> str:
-        return self.url.rpartition("/")[0]
-
 
 @dataclass(frozen=True, slots=True)
 class Control:
