@@ -17,6 +17,8 @@ FAILING_CHECKS = 3
 
 
 class Verdict(StrEnum):
+    """PENDING: not met yet. INCONCLUSIVE: something cannot be told, so nothing is passed and the dwell stands still."""
+
     PASSED = "PASSED"
     FAILED = "FAILED"
     PENDING = "PENDING"

@@ -80,20 +80,7 @@ async def request_run(
             conflict=True,
             code="script",
         )
-    run = ScriptRun(
-        deployment_id=deployment.id,
-        attempt=row.attempt,
-        phase=phase.key,
-        step=action.key,
-        command=list(action.command),
-        within_s=action.timeout_s,
-        state=State.WAITING.value,
-        requested_by=scope.who[:160],
-        person_id=scope.viewer.person_id,
-        requested_at=now,
-        key=form.key,
-        seen={},
-    )
+    run = _waiting_run(scope, row, phase, action, form, now)
     session.add(run)
     await session.flush()
     entry = Entry(
@@ -127,6 +114,25 @@ def _demand_current(row: StepRun, form: ScriptForm, now: datetime) -> None:
             "Nothing was run.",
             remedy="Read it again, then press again if the script is still to be run.",
         )
+
+
+def _waiting_run(
+    scope: Scope, row: StepRun, phase: Phase, action: Action, form: ScriptForm, now: datetime
+) -> ScriptRun:
+    return ScriptRun(
+        deployment_id=row.deployment_id,
+        attempt=row.attempt,
+        phase=phase.key,
+        step=action.key,
+        command=list(action.command),
+        within_s=action.timeout_s,
+        state=State.WAITING.value,
+        requested_by=scope.who[:160],
+        person_id=scope.viewer.person_id,
+        requested_at=now,
+        key=form.key,
+        seen={},
+    )
 
 
 async def abort_run(session: AsyncSession, scope: Scope, phase_key: str, step_key: str, form: ScriptForm) -> None:
