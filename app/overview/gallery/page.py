@@ -12,6 +12,7 @@ from app.overview.gallery import (
     people,
     phases,
     scripts,
+    steps,
     traffic,
     triggers,
 )
@@ -74,7 +75,7 @@ def context(theme: str = "system", direction: str = "ltr") -> dict[str, Any]:
             "presses": canary.PRESSES,
         },
         "phases": phases.PHASES,
-        "steps": phases.STEPS,
+        "steps": steps.STEPS,
         "phase_marks": phases.MARKS,
         "controls": phases.CONTROLS,
         "conditions": phases.CONDITIONS,
