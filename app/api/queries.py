@@ -81,7 +81,7 @@ def deployment_out(row: Deployment, version: PlanVersion) -> DeploymentOut:
     return DeploymentOut(**values)
 
 
-async def traffic(session: AsyncSession, deployment: Deployment, now: datetime) -> TrafficOut:
+async def traffic(session: AsyncSession, deployment: Deployment, _version: PlanVersion, now: datetime) -> TrafficOut:
     state = await session.get(TargetState, deployment.target)
     own = (Operation.deployment_id == deployment.id) & (Operation.target == deployment.target)
     newest = select(Operation).where(own).order_by(Operation.id.desc()).limit(1)

@@ -17,13 +17,14 @@ from app.api.views import (
     PointOut,
     SnapshotOut,
 )
-from app.db.tables import Decision, Deployment, Incident, IncidentFinding
+from app.db.tables import Decision, Deployment, Incident, IncidentFinding, PlanVersion
 from app.decisions.queries import Ground, ground_of
 from app.decisions.queries_clock import due_at
 from app.domain.decisions import Asked, Rung, climb, is_watched
 from app.domain.deployments import State
 from app.domain.plan import DecisionPoint, Plan
 from app.incidents.queries import ladder
+from app.web.access import plan_of
 
 _RUNGS = {Rung.POSITION: "position", Rung.DEPUTY: "deputy", Rung.LEADER: "leader", Rung.EVERYBODY: "everybody"}
 _OVER = (State.ROLLING_BACK, State.ROLLED_BACK, State.COMPLETED)
@@ -33,7 +34,8 @@ def _utc(moment: datetime | None) -> datetime | None:
     return utc(moment) if moment is not None else None
 
 
-async def decisions(session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime) -> DecisionsOut:
+async def decisions(session: AsyncSession, deployment: Deployment, version: PlanVersion, now: datetime) -> DecisionsOut:
+    plan = plan_of(version)
     ground = await ground_of(session, deployment, plan, now)
     return DecisionsOut(
         attempt=deployment.attempt,
@@ -123,8 +125,15 @@ def _figure(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def incidents(
-    session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime, *, before: int | None, limit: int
+    session: AsyncSession,
+    deployment: Deployment,
+    version: PlanVersion,
+    now: datetime,
+    *,
+    before: int | None,
+    limit: int,
 ) -> IncidentsOut:
+    plan = plan_of(version)
     statement = select(Incident).where(Incident.deployment_id == deployment.id)
     if before is not None:
         statement = statement.where(Incident.id < before)

@@ -1,6 +1,8 @@
 """HTTP of the API, and the document that describes it."""
 
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.openapi.utils import get_openapi
@@ -27,6 +29,7 @@ from app.api.views import (
     TrafficOut,
 )
 from app.api.views_checklists import ChecklistsOut, DutiesOut
+from app.db.tables import Deployment, PlanVersion
 from app.metrics.commands import PostedReading, record_readings
 from app.providers.alert_hooks import NotGenuine
 from app.traffic.commands import request_rollback
@@ -35,6 +38,7 @@ from app.web.bearer import Machine
 from app.web.errors import Problem, problem_response
 
 VERSION = "1.0.0"
+Out = TypeVar("Out")
 _TAGS = (
     *("deployments", "phases", "checklists", "sign-offs", "traffic"),
     *("decisions", "incidents", "timeline", "metrics", "alerts"),
@@ -51,6 +55,17 @@ _CONFLICT: dict[int | str, dict[str, Any]] = {
 }
 
 router = APIRouter(prefix="/api/v1", responses=_REFUSALS)
+
+
+async def _of(
+    request: Request, deployment_id: int, tell: Callable[[AsyncSession, Deployment, PlanVersion], Awaitable[Out]]
+) -> Out:
+    """What is told of one deployment, in one read. Raises NotFound."""
+
+    async def query(session: AsyncSession) -> Out:
+        return await tell(session, *await queries.found(session, deployment_id))
+
+    return await database(request).read(query)
 
 
 @router.get("/deployments", tags=["deployments"])
@@ -82,11 +97,7 @@ async def read_phases(
 ) -> PhasesOut:
     """The day's phases with their steps, planned and actual. Scope `read`. Nothing under this address moves one."""
 
-    async def query(session: AsyncSession) -> PhasesOut:
-        deployment, version = await queries.found(session, deployment_id)
-        return await queries_phases.phases(session, deployment, version, machine.now)
-
-    return await database(request).read(query)
+    return await _of(request, deployment_id, partial(queries_phases.phases, now=machine.now))
 
 
 @router.get("/deployments/{deployment_id}/checklists", tags=["checklists"])
@@ -96,11 +107,7 @@ async def read_checklists(
     """Checklists of the present attempt, everybody's own readiness, and who is there. Scope `read`. Nothing under this
     address ticks one."""
 
-    async def query(session: AsyncSession) -> ChecklistsOut:
-        deployment, version = await queries.found(session, deployment_id)
-        return await queries_checklists.checklists(session, deployment, version, machine.now)
-
-    return await database(request).read(query)
+    return await _of(request, deployment_id, partial(queries_checklists.checklists, now=machine.now))
 
 
 @router.get("/deployments/{deployment_id}/duties", tags=["checklists"])
@@ -109,11 +116,7 @@ async def read_duties(
 ) -> DutiesOut:
     """The duties of every position, and who did them when. Scope `read`. Nothing under this address does one."""
 
-    async def query(session: AsyncSession) -> DutiesOut:
-        deployment, version = await queries.found(session, deployment_id)
-        return await queries_checklists.duties(session, deployment, version, machine.now)
-
-    return await database(request).read(query)
+    return await _of(request, deployment_id, partial(queries_checklists.duties, now=machine.now))
 
 
 @router.get("/deployments/{deployment_id}/signoffs", tags=["sign-offs"])
@@ -122,11 +125,7 @@ async def read_signoffs(
 ) -> SignoffsOut:
     """The gate of the switch and its votes. Scope `read`. Nothing under this address takes a vote."""
 
-    async def query(session: AsyncSession) -> SignoffsOut:
-        deployment, version = await queries.found(session, deployment_id)
-        return await queries_signoffs.signoffs(session, deployment, version, machine.now)
-
-    return await database(request).read(query)
+    return await _of(request, deployment_id, partial(queries_signoffs.signoffs, now=machine.now))
 
 
 @router.get("/deployments/{deployment_id}/traffic", tags=["traffic"])
@@ -134,12 +133,7 @@ async def read_traffic(
     request: Request, deployment_id: int, machine: Annotated[Machine, Depends(token_may("traffic.view"))]
 ) -> TrafficOut:
     """Where traffic goes, as set and as seen, and the newest operation. Scope `read`."""
-
-    async def query(session: AsyncSession) -> TrafficOut:
-        deployment, _ = await queries.found(session, deployment_id)
-        return await queries.traffic(session, deployment, machine.now)
-
-    return await database(request).read(query)
+    return await _of(request, deployment_id, partial(queries.traffic, now=machine.now))
 
 
 @router.get("/deployments/{deployment_id}/decisions", tags=["decisions"])
@@ -147,12 +141,7 @@ async def read_decisions(
     request: Request, deployment_id: int, machine: Annotated[Machine, Depends(token_may("decisions.view"))]
 ) -> DecisionsOut:
     """The decision points of the present attempt. Scope `read`. Nothing under this address takes an answer."""
-
-    async def query(session: AsyncSession) -> DecisionsOut:
-        deployment, version = await queries.found(session, deployment_id)
-        return await queries_decisions.decisions(session, deployment, plan_of(version), machine.now)
-
-    return await database(request).read(query)
+    return await _of(request, deployment_id, partial(queries_decisions.decisions, now=machine.now))
 
 
 @router.get("/deployments/{deployment_id}/incidents", tags=["incidents"])
@@ -164,14 +153,8 @@ async def read_incidents(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> IncidentsOut:
     """Incidents of a deployment, newest first. Scope `read`."""
-
-    async def query(session: AsyncSession) -> IncidentsOut:
-        deployment, version = await queries.found(session, deployment_id)
-        return await queries_decisions.incidents(
-            session, deployment, plan_of(version), machine.now, before=before, limit=limit
-        )
-
-    return await database(request).read(query)
+    asked = partial(queries_decisions.incidents, now=machine.now, before=before, limit=limit)
+    return await _of(request, deployment_id, asked)
 
 
 @router.get(

@@ -5,8 +5,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SideName = Literal["BLUE", "GREEN"]
-
 
 class Answer(BaseModel):
     model_config = ConfigDict(frozen=True)

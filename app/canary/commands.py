@@ -17,21 +17,10 @@ from app.canary.queries import HEALTH, backend_of, judgement_of, newest_run, run
 from app.db.tables import CanaryReading, CanaryRun, Deployment, Operation, PhaseRun
 from app.deployments.commands import database_now, lock, lock_for
 from app.domain import operations
-from app.domain.canary import (
-    JUDGED,
-    OVER,
-    Change,
-    Judgement,
-    Run,
-    State,
-    after_shift,
-    demand_passed,
-    follow,
-    may_serve,
-    seen,
-)
+from app.domain.canary import JUDGED, OVER, Change, Run, State, after_shift, demand_passed, follow, may_serve, seen
+from app.domain.canary_gate import Judgement
 from app.domain.deployments import State as Course
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, Stale
 from app.domain.phases import State as PhaseState
 from app.domain.plan import Phase, Plan
 from app.domain.plan_clock import plan_now
@@ -102,12 +91,7 @@ def _demand_running(desk: Desk) -> None:
 
 def _refuse_stale(row: CanaryRun, form: CanaryForm) -> None:
     if row.version != form.version:
-        raise Rejected(
-            f"{row.changed_by or 'Somebody'} changed the canary since this page was drawn. Nothing was done.",
-            remedy="Read it again, then repeat what you did if it is still needed.",
-            conflict=True,
-            code="stale",
-        )
+        raise Stale(f"{row.changed_by or 'Somebody'} changed the canary since this page was drawn. Nothing was done.")
 
 
 # ── what people press ─────────────────────────────────────────────────────────────────────────────────────────────

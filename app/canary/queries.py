@@ -7,8 +7,10 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Alert, CanaryReading, CanaryRun, Deployment, Person, RosterSeat
-from app.domain.canary import LOOKS_BACK, AlertSeen, Evidence, Judgement, Reading, Run, State, Word, has_dwelt, judge
+from app.domain.canary import Run, State, has_dwelt
 from app.domain.canary_alerts import AlertMessage, stand_of
+from app.domain.canary_evidence import LOOKS_BACK, AlertSeen, Evidence, Reading, Word
+from app.domain.canary_gate import Judgement, judge
 from app.domain.metrics import Observation
 from app.domain.plan import Phase, Plan
 from app.triggers.queries import CRITICAL

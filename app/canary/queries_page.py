@@ -6,11 +6,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.canary.commands import may_lead, may_speak, may_take_back
 from app.canary.queries import alerts_of, judgement_of, newest_run, run_of
-from app.canary.views import CanaryView, GateLine, Press, ShareStep
+from app.canary.views import CanaryView, GateLine, GateMark, Press, ShareStep
 from app.db.tables import CanaryRun, Deployment, Operation
 from app.deployments.commands import database_now
-from app.domain.canary import JUDGED, AlertSeen, Judgement, Line, Met, State, Verdict, dwell_left_s
+from app.domain.canary import JUDGED, State, dwell_left_s
 from app.domain.canary_alerts import Effect, effect_of
+from app.domain.canary_evidence import AlertSeen
+from app.domain.canary_gate import Judgement, Line, Met, Verdict
 from app.domain.observation import Share
 from app.domain.phases import State as PhaseState
 from app.domain.plan import CanaryGate, Phase
@@ -76,7 +78,6 @@ async def canary_view(session: AsyncSession, scope: Scope, key: str) -> CanaryVi
         reason=row.reason if row else "",
         now=now,
         versions=versions,
-        is_moving=row is not None and row.finished_at is None,
     )
 
 
@@ -169,8 +170,16 @@ def _observed(phase: Phase, row: CanaryRun | None, operation: Operation | None) 
     return tuple(rows)
 
 
-_PROCEED = {Met.YES: ("ok", "Met"), Met.NO: ("wait", "Not met"), Met.UNKNOWN: ("unknown", "UNKNOWN")}
-_ROLLBACK = {Met.YES: ("crit", "Met"), Met.NO: ("ok", "No"), Met.UNKNOWN: ("unknown", "UNKNOWN")}
+_PROCEED: dict[Met, tuple[GateMark, str]] = {
+    Met.YES: ("ok", "Met"),
+    Met.NO: ("wait", "Not met"),
+    Met.UNKNOWN: ("unknown", "UNKNOWN"),
+}
+_ROLLBACK: dict[Met, tuple[GateMark, str]] = {
+    Met.YES: ("crit", "Met"),
+    Met.NO: ("ok", "No"),
+    Met.UNKNOWN: ("unknown", "UNKNOWN"),
+}
 
 
 def _proceed_line(scope: Scope, line: Line) -> GateLine:
@@ -178,15 +187,15 @@ def _proceed_line(scope: Scope, line: Line) -> GateLine:
     found = line.found
     if line.waits_for:
         found = f"waits for {listed([in_sentence(scope.plan.position(key).title) for key in line.waits_for])}"
-    return GateLine(line.key, mark, word, line.title, found, line.limit, _behind(line))  # type: ignore[arg-type]
+    return GateLine(line.key, mark, word, line.title, found, line.limit, _behind(line))
 
 
 def _rollback_line(line: Line) -> GateLine:
     mark, word = _ROLLBACK[line.met]
-    return GateLine(line.key, mark, word, line.title, line.found, line.limit, _behind(line))  # type: ignore[arg-type]
+    return GateLine(line.key, mark, word, line.title, line.found, line.limit, _behind(line))
 
 
-_EFFECTS: dict[Effect, tuple[str, str]] = {
+_EFFECTS: dict[Effect, tuple[GateMark, str]] = {
     "back": ("crit", "Takes it back"),
     "holds": ("wait", "Holds the gate"),
     "unknown": ("unknown", "UNKNOWN"),
@@ -213,7 +222,7 @@ def _alert_line(number: int, alert: AlertSeen, phase: Phase, scope: Scope, row: 
     limit = ""
     if effect == "none":
         limit = "no line of the gate names it" if row is not None else "it came before the canary"
-    return GateLine(f"alert-{number}", mark, word, alert.name, ", ".join([*about, found]), limit)  # type: ignore[arg-type]
+    return GateLine(f"alert-{number}", mark, word, alert.name, ", ".join([*about, found]), limit)
 
 
 def _behind(line: Line) -> str:

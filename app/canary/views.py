@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+GateMark = Literal["ok", "wait", "unknown", "crit", "hold"]
+
 
 @dataclass(frozen=True, slots=True)
 class ShareStep:
@@ -20,11 +22,10 @@ class ShareStep:
 
 @dataclass(frozen=True, slots=True)
 class GateLine:
-    """A line of the gate, or an alert. mark: ok, wait, unknown, crit or hold; `found` against `limit`, with what stands
-    behind it."""
+    """A line of the gate, or an alert: `found` against `limit`, with what stands `behind` it."""
 
     key: str
-    mark: Literal["ok", "wait", "unknown", "crit", "hold"]
+    mark: GateMark
     word: str
     title: str
     found: str
@@ -71,4 +72,3 @@ class CanaryView:
     reason: str
     now: datetime
     versions: Mapping[str, int]
-    is_moving: bool

@@ -11,7 +11,7 @@ from app.checklists.queries_presence import gap_words, presence_now
 from app.db.tables import ChecklistState, Deployment
 from app.deployments.commands import database_now, lock
 from app.domain.deployments import WORDS, State
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, Stale
 from app.domain.plan import Checklist, ChecklistItem, Plan
 from app.domain.plan_people import who_may
 from app.eventlog.log import Entry, append
@@ -34,9 +34,7 @@ async def record_item(session: AsyncSession, scope: Scope, checklist_key: str, i
     if not may_tick(scope, item):
         raise Forbidden(f"“{item.text}” belongs to another position: {scope.plan.position(item.owner).title}.")
     deployment = await lock(session, scope.id)
-    if not is_open(deployment, scope.plan, checklist):
-        word = WORDS[State(deployment.state)]
-        raise Rejected(f"{checklist.title}: this checklist is closed; the deployment is {word}.", conflict=True)
+    demand_open(deployment, scope.plan, checklist)
     text = _checked_text(item, form)
     row = await _row(session, scope.plan, deployment, checklist, item)
     if (row.state, row.evidence) == (form.state, text) or (row.version == 0 and form.state == "open"):
@@ -66,9 +64,7 @@ async def _go_on_without(
     if not scope.may("proceed"):
         raise Forbidden(f"A machine looks who is present; only the {who_may(scope.plan, 'proceed')} goes on without.")
     deployment = await lock(session, scope.id)
-    if not is_open(deployment, scope.plan, checklist):
-        word = WORDS[State(deployment.state)]
-        raise Rejected(f"{checklist.title}: this checklist is closed; the deployment is {word}.", conflict=True)
+    demand_open(deployment, scope.plan, checklist)
     text = _bounded(form.text.strip())
     if not text:
         raise Rejected("A reason is missing.", remedy="Say in a sentence why it goes on without them.", code="text")
@@ -98,22 +94,19 @@ async def _go_on_without(
     await append(session, deployment.id, entry, scope.actor)
 
 
+def demand_open(deployment: Deployment, plan: Plan, checklist: Checklist) -> None:
+    """Raises Rejected once the deployment is past it."""
+    if not is_open(deployment, plan, checklist):
+        word = WORDS[State(deployment.state)]
+        raise Rejected(f"{checklist.title}: this checklist is closed; the deployment is {word}.", conflict=True)
+
+
 def _is_current(row: ChecklistState, form: ItemForm, now: datetime) -> None:
     """Raises Rejected, naming who was faster than this page."""
     if row.version == 0 != form.version:
-        raise Rejected(
-            "A new attempt opened this item again since this page was drawn. Nothing was recorded.",
-            remedy="Read it again, then repeat what you did if it is still needed.",
-            conflict=True,
-            code="stale",
-        )
+        raise Stale("A new attempt opened this item again since this page was drawn. Nothing was recorded.")
     if row.version != form.version:
-        raise Rejected(
-            f"{row.who} changed this item {round((now - row.at).total_seconds())} s ago. Nothing was recorded.",
-            remedy="Read it again, then repeat what you did if it is still needed.",
-            conflict=True,
-            code="stale",
-        )
+        raise Stale(f"{row.who} changed this item {round((now - row.at).total_seconds())} s ago. Nothing was recorded.")
 
 
 def find_item(plan: Plan, checklist_key: str, item_key: str) -> tuple[Checklist, ChecklistItem]:

@@ -2,14 +2,13 @@
 
 import hashlib
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.checklists.commands import find_item
-from app.checklists.queries import is_open, may_tick, state_key
-from app.db.tables import EvidenceFile
+from app.checklists.commands import demand_open, find_item
+from app.checklists.queries import may_tick, state_key
+from app.db.tables import Deployment, EvidenceFile
 from app.deployments.commands import database_now, lock
-from app.domain.deployments import WORDS, State
 from app.domain.errors import Rejected
 from app.domain.evidence import check_size, kind_of, name_of
 from app.eventlog.log import Entry, append
@@ -33,23 +32,13 @@ async def add_file(
     kind = kind_of(content)
     digest = hashlib.sha256(content).hexdigest()
     deployment = await lock(session, scope.id)
-    if not is_open(deployment, scope.plan, checklist):
-        word = WORDS[State(deployment.state)]
-        raise Rejected(f"{checklist.title}: this checklist is closed; the deployment is {word}.", conflict=True)
+    demand_open(deployment, scope.plan, checklist)
     key = state_key(scope.plan, checklist, item)
-    here = (
-        (EvidenceFile.deployment_id == deployment.id)
-        & (EvidenceFile.attempt == deployment.attempt)
-        & (EvidenceFile.item == key)
-    )
+    here = _of_item(deployment, key)
     known = await session.scalar(select(EvidenceFile).where(here, EvidenceFile.sha256 == digest))
     if known is not None:
         return known
-    files = await session.scalar(select(func.count()).select_from(EvidenceFile).where(here)) or 0
-    together = await session.scalar(
-        select(func.coalesce(func.sum(EvidenceFile.size), 0)).where(EvidenceFile.deployment_id == deployment.id)
-    )
-    check_size(len(content), files=files, together=int(together or 0))
+    await _demand_room(session, deployment, here, len(content))
     row = EvidenceFile(
         deployment_id=deployment.id,
         attempt=deployment.attempt,
@@ -73,3 +62,16 @@ async def add_file(
     )
     await append(session, deployment.id, entry, scope.actor)
     return row
+
+
+def _of_item(deployment: Deployment, key: str) -> ColumnElement[bool]:
+    """The item's files of the present attempt."""
+    of_attempt = (EvidenceFile.deployment_id == deployment.id) & (EvidenceFile.attempt == deployment.attempt)
+    return of_attempt & (EvidenceFile.item == key)
+
+
+async def _demand_room(session: AsyncSession, deployment: Deployment, here: ColumnElement[bool], size: int) -> None:
+    """Raises Rejected where the item has as many files as it may, or the deployment as many bytes."""
+    files = await session.scalar(select(func.count()).select_from(EvidenceFile).where(here)) or 0
+    everywhere = select(func.sum(EvidenceFile.size)).where(EvidenceFile.deployment_id == deployment.id)
+    check_size(size, files=files, together=int(await session.scalar(everywhere) or 0))

@@ -1,6 +1,7 @@
 """Looks at the addresses of the plan's dashboards, where its checklists ask a machine whether they answer."""
 
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -17,6 +18,8 @@ from app.ports.alerts import Reacher
 from app.ports.traffic import ProviderError
 from app.web.access import plan_by_hash
 
+Place = tuple[int, str]
+"""A deployment and the key of one of its plan's channels."""
 LOOK_EVERY = timedelta(seconds=60)
 LOGGED_OUT = (301, 302, 303, 307, 308, 401, 403)
 """What a dashboard answers that wants to know who asks: it is there."""
@@ -36,27 +39,13 @@ async def look_at_dashboards(database: Database, reacher: Reacher) -> int:
     Returns how many were looked at. Nothing is kept open towards the database while an address is asked."""
     looked = 0
     for deployment_id, digest in await database.read(_running):
-        plan = await database.read(lambda session, digest=digest: plan_by_hash(session, digest))  # type: ignore[misc]
+        plan = await database.read(partial(plan_by_hash, digest=digest))
         for channel in dashboards_of(plan):
-
-            async def is_due(session: AsyncSession, number: int = deployment_id, key: str = channel.key) -> bool:
-                row = await session.get(ChannelCheck, (number, key), populate_existing=True)
-                return row is None or await database_now(session) - row.at >= LOOK_EVERY
-
-            if not await database.read(is_due):
+            place = (deployment_id, channel.key)
+            if not await database.read(partial(_is_due, place=place)):
                 continue
             state, found = await _look(reacher, channel.address)
-
-            async def write(
-                session: AsyncSession,
-                number: int = deployment_id,
-                key: str = channel.key,
-                state: str = state,
-                found: str = found,
-            ) -> None:
-                await _keep(session, number, key, state, found)
-
-            await database.run(write)
+            await database.run(partial(_keep, place=place, state=state, found=found))
             looked += 1
     return looked
 
@@ -72,6 +61,11 @@ async def _running(session: AsyncSession) -> list[tuple[int, str]]:
     return [(number, digest) for number, digest in await session.execute(statement)]
 
 
+async def _is_due(session: AsyncSession, place: Place) -> bool:
+    row = await session.get(ChannelCheck, place, populate_existing=True)
+    return row is None or await database_now(session) - row.at >= LOOK_EVERY
+
+
 async def _look(reacher: Reacher, url: str) -> tuple[str, str]:
     try:
         status = await reacher.reach(url)
@@ -84,10 +78,11 @@ async def _look(reacher: Reacher, url: str) -> tuple[str, str]:
     return "no", f"answered {status}"
 
 
-async def _keep(session: AsyncSession, deployment_id: int, channel: str, state: str, found: str) -> None:
+async def _keep(session: AsyncSession, place: Place, state: str, found: str) -> None:
     now = await database_now(session)
-    row = await session.get(ChannelCheck, (deployment_id, channel), populate_existing=True)
+    row = await session.get(ChannelCheck, place, populate_existing=True)
     has_changed = row is None or row.state != state
+    deployment_id, channel = place
     values = {"state": state, "found": found, "at": now}
     statement = insert(ChannelCheck).values(deployment_id=deployment_id, channel=channel, **values)
     await session.execute(statement.on_conflict_do_update(index_elements=["deployment_id", "channel"], set_=values))

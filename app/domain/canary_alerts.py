@@ -5,15 +5,17 @@ moment later. One that `proceed_if` names holds the gate for as long as it fires
 does nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from app.domain.canary import AlertSeen
+from app.domain.canary_evidence import AlertSeen
 from app.domain.plan import CanaryGate, CanaryLine, Plan
 
 Effect = Literal["back", "holds", "unknown", "over", "none"]
+
+_ON_THE_GATE: Mapping[str, Effect] = {"firing": "holds", "resolved": "over"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def effect_of(gate: CanaryGate, alert: AlertSeen) -> Effect:
         return "back"
     if not _is_named(gate.proceed_if, alert):
         return "none"
-    return {"firing": "holds", "resolved": "over"}.get(alert.stands, "unknown")  # type: ignore[return-value]
+    return _ON_THE_GATE.get(alert.stands, "unknown")
 
 
 def _is_named(lines: Iterable[CanaryLine], alert: AlertSeen) -> bool:

@@ -36,10 +36,6 @@ class Answer(StrEnum):
     """Never given by a form: the guarded rollback itself answers what is open."""
 
 
-FINAL = (Answer.CONTINUE, Answer.WATCH)
-"""What can be given as an answer that closes the question."""
-
-
 class Closing(StrEnum):
     """How a question stopped being open."""
 

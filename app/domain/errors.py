@@ -14,3 +14,12 @@ class Rejected(Exception):
         self.remedy = remedy
         self.conflict = conflict
         self.code = code
+
+
+class Stale(Rejected):
+    """The page that was pressed on shows what is no longer so: somebody else was faster, and nothing was done."""
+
+    def __init__(
+        self, reason: str, *, remedy: str = "Read it again, then repeat what you did if it is still needed."
+    ) -> None:
+        super().__init__(reason, remedy=remedy, conflict=True, code="stale")

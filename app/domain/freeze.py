@@ -18,10 +18,6 @@ class Verdict(StrEnum):
     REFUSED = "refused"
 
 
-def is_in_force(until: datetime, lifted_at: datetime | None, now: datetime) -> bool:
-    return lifted_at is None and now < until
-
-
 def check_until(until: datetime, now: datetime) -> None:
     """Raises Rejected for an end in the past, or too far ahead."""
     if until < now + SHORTEST:

@@ -25,9 +25,6 @@ class Outcome(StrEnum):
     """Recorded when the guarded rollback begins; never chosen in a form."""
 
 
-CHOSEN = (Outcome.NO_ACTION, Outcome.WATCH, Outcome.ESCALATE)
-
-
 MOST_OPEN = 20
 """Open incidents of a deployment: more are not looked after by anybody, and each has a clock that locks it."""
 MOST_REPORTS = 200

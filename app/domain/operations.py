@@ -83,9 +83,6 @@ GREEN_HEALTHY = "green_healthy"
 ADVISORY = frozenset({"team_present"})
 """Checks before the write that warn and do not refuse."""
 
-RECORDED_ON_THE_WAY = frozenset({"weights_written", "read_back", "first_answer", "all_observed"})
-"""Lines that the steps themselves fill."""
-
 
 @dataclass(frozen=True, slots=True)
 class Stage:

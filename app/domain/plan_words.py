@@ -1,6 +1,7 @@
 """A plan's parts in words: what a field, an entry and a value are called where two plans are compared."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from app.domain.plan_parts import Node
@@ -82,7 +83,7 @@ def identities(old: Sequence[Node], new: Sequence[Node]) -> list[Callable[[Any],
     names = ("key",) if "key" in kind.model_fields else _IDENTITIES.get(kind.__name__, ())
     if not names:
         return [lambda _: True]
-    return [lambda node, name=name: getattr(node, name) for name in names]  # type: ignore[misc]
+    return [attrgetter(name) for name in names]
 
 
 def label(node: Node, field: str) -> str:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from app.domain.plan import Plan, Position
+from app.domain.roster import Sitter
 
 HERE = timedelta(seconds=60)
 """Who asked for nothing for longer is on no page now."""
@@ -30,16 +31,10 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Chair:
+class Chair(Sitter):
     """Somebody on the roster: when they were last seen by a request, when on a page of this very deployment, and when
     they said "I am here" in this attempt."""
 
-    position: str
-    seat: int
-    person_id: int
-    name: str
-    is_deputy: bool = False
-    is_disabled: bool = False
     seen_at: datetime | None = None
     page_at: datetime | None = None
     arrived_at: datetime | None = None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.domain.deployments import State
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, Stale
 from app.domain.plan import Plan, Position
 from app.domain.signoff_words import in_sentence, listed, possessive
 
@@ -201,11 +201,9 @@ def _is_current(holder: Sitter | None, shown: int, place: Position) -> None:
     if shown == (holder.person_id if holder else NOBODY):
         return
     who = f"{holder.name} sits" if holder else "nobody sits"
-    raise Rejected(
+    raise Stale(
         f"This page showed somebody else: {who} on this seat of {in_sentence(place.title)} now. Nothing was changed.",
         remedy="Look at the seat again, then repeat what you did.",
-        conflict=True,
-        code="stale",
     )
 
 

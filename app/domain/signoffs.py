@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, Stale
 from app.domain.plan import Question, SignoffGate
 
 COMMENT_LIMIT = 1000
@@ -174,11 +174,9 @@ def cast(
             code="colleague",
         )
     if verdict is Verdict.GO and shown != fingerprint(binding):
-        raise Rejected(
+        raise Stale(
             "What you were about to vote on has changed since this page showed it. Nothing was recorded.",
             remedy="Read the board again, then vote.",
-            conflict=True,
-            code="stale",
         )
     expires_at = now + timedelta(seconds=gate.lifetime_s)
     return Vote(question, asked.position, person_id, who, verdict, comment, dict(binding), now, expires_at)

@@ -13,6 +13,7 @@ from app.decisions.queries_words import asked_words, call_words
 from app.domain.decisions import Asked, Ladder, Rung, climb, ladder_of
 from app.domain.incidents import Decider, Severity, decider_of
 from app.domain.plan import Plan
+from app.incidents.views import Mark
 from app.roster.queries import roster_of
 from app.web.mission import BannerView, LinkView
 
@@ -81,11 +82,11 @@ def banner_of(standings: Sequence[Standing], plan: Plan, deployment_id: int) -> 
     row, asked = worst.row, worst.asked
     link = LinkView("See who checks what", f"/d/{deployment_id}/incidents")
     key = f"incident-{row.id}-{asked.rung.value}"
-    state = "crit" if worst.is_critical else "warn"
+    state: Mark = "crit" if worst.is_critical else "warn"
     more = len(standings) - 1
     if asked.rung is Rung.EVERYBODY:
         by = f"Escalated by {row.escalated_by}." if row.escalated_by else "Nobody decided in time."
         return BannerView("crit", key, f"{row.title}: call {call_words(plan)}", by, link, more=more)
     text = f"{row.title} (raised by {row.raised_by})."
     title = f"INCIDENT: {worst.who} decides within"
-    return BannerView(state, key, title, text, link, asked.since, asked.until, more, counts_to=asked.until)  # type: ignore[arg-type]
+    return BannerView(state, key, title, text, link, asked.since, asked.until, more, counts_to=asked.until)

@@ -1,6 +1,7 @@
 """The incidents page: what is open with its checks and its clock, what was closed, and the form that raises one."""
 
 from collections.abc import Sequence
+from typing import Unpack
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +15,7 @@ from app.domain.signoff_words import in_sentence, listed
 from app.eventlog.log import versions_of
 from app.incidents.commands import OUTCOME_WORDS
 from app.incidents.queries import Standing, ladder, open_incidents
-from app.incidents.views import CheckRow, ClosedRow, IncidentCard, IncidentsView, Mark, RaiseView
+from app.incidents.views import CheckRow, ClosedRow, IncidentCard, IncidentsView, Mark, RaiseSent, RaiseView
 from app.web.access import Scope
 from app.web.figures import plain, took
 
@@ -127,7 +128,7 @@ def _closed_row(row: Incident, findings: Findings) -> ClosedRow:
     )
 
 
-def raise_view(scope: Scope, **sent: str | dict[str, str]) -> RaiseView:
+def raise_view(scope: Scope, **sent: Unpack[RaiseSent]) -> RaiseView:
     plan = scope.plan
     decider = decider_of(plan)
     checks = [f"{in_sentence(plan.position(check.position).title)} {check.text}" for check in plan.incident_checks]
@@ -135,4 +136,4 @@ def raise_view(scope: Scope, **sent: str | dict[str, str]) -> RaiseView:
     who = in_sentence(plan.position(decider.position).title)
     within_s = plain(plan.incident_decision_s)
     then = f"{said}The {who} decides within {within_s} s; silence asks the {in_sentence(leader_title(plan))}."
-    return RaiseView(f"/d/{scope.id}/incidents/raise", then, **sent)  # type: ignore[arg-type]
+    return RaiseView(f"/d/{scope.id}/incidents/raise", then, **sent)

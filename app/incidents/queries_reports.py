@@ -1,5 +1,7 @@
 """Reads of customers' reports: the live list of homes and of the incidents page."""
 
+from typing import Unpack
+
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -8,7 +10,7 @@ from app.decisions.queries_snapshot import open_reports
 from app.deployments.commands import database_now
 from app.domain.incidents import Severity
 from app.eventlog.log import versions_of
-from app.incidents.views import ReportRow, ReportsPanel, TakeInView
+from app.incidents.views import ReportRow, ReportsPanel, TakeInSent, TakeInView
 from app.web.access import Scope
 
 MOST = 50
@@ -56,8 +58,8 @@ def _row(scope: Scope, row: CustomerReport) -> ReportRow:
     )
 
 
-def take_in_view(scope: Scope, **sent: str | dict[str, str]) -> TakeInView | None:
+def take_in_view(scope: Scope, **sent: Unpack[TakeInSent]) -> TakeInView | None:
     """The form of who speaks with customers; None for everybody else."""
     if not scope.may("communicate"):
         return None
-    return TakeInView(f"/d/{scope.id}/incidents/reports", **sent)  # type: ignore[arg-type]
+    return TakeInView(f"/d/{scope.id}/incidents/reports", **sent)

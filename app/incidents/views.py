@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypedDict
 
 from app.web.decision import CallView
 
@@ -71,6 +71,14 @@ class IncidentsView:
     url: str
 
 
+class RaiseSent(TypedDict, total=False):
+    """What was typed into the form that raises an incident and refused, with why."""
+
+    title: str
+    severity: str
+    errors: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class RaiseView:
     """The form that raises an incident. `then` says what follows."""
@@ -117,6 +125,16 @@ class ReportsPanel:
     zone: str
     now: datetime
     versions: Mapping[str, int]
+
+
+class TakeInSent(TypedDict, total=False):
+    """What was typed into the form that takes a report in and refused, with why."""
+
+    text: str
+    customers: str
+    link: str
+    severity: str
+    errors: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

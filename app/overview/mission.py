@@ -33,6 +33,7 @@ from app.incidents.queries import banner_of as incident_banner
 from app.incidents.queries import open_incidents
 from app.metrics.queries import health_of
 from app.roster.queries_hand import hand_now
+from app.traffic.queries import last_rollback_s
 from app.traffic.queries_break_glass import unacknowledged
 from app.traffic.queries_dns import split_words
 from app.traffic.queries_readiness import light_of
@@ -68,23 +69,22 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
     fetched once more rather than missed."""
     versions = await versions_of(session, scope.id)
     now = await database_now(session)
-    deployment = (
-        await session.execute(
-            select(Deployment).where(Deployment.id == scope.id).execution_options(populate_existing=True)
-        )
-    ).scalar_one()
+    deployment = await session.get_one(Deployment, scope.id, populate_existing=True)
     target = await session.get_one(TargetState, deployment.target)
     operation = await newest_operation(session, deployment)
     health = await health_of(session, deployment, scope.plan, now)
     triggers = await alarms(session, deployment, scope.plan, now)
     light = await light_of(session, deployment, target, now)
-    used = await unacknowledged(session, deployment.id)
     decision, is_watched = await _or_without(open_decision(session, deployment, scope.plan, now), (None, False))
     incidents = await _or_without(open_incidents(session, deployment, scope.plan, now), ())
-    watched = ", watched" if is_watched else ""
-    asked_for = [incident_banner(incidents, scope.plan, deployment.id), decision_banner(decision, deployment.id)]
+    asked = (incident_banner(incidents, scope.plan, deployment.id), decision_banner(decision, deployment.id))
+    asked_for = [banner for banner in asked if banner is not None]
+    alarm = banner_of(scope, target, operation, health, now, _trigger_banner(scope, triggers, now), asked_for)
     zone = ZoneInfo(scope.plan.timezone)
-    phase_label, phase_state = await _phase_words(session, deployment, scope.plan, watched)
+    glass = break_glass_banner(deployment, await unacknowledged(session, deployment.id), zone)
+    last_s = await last_rollback_s(session, deployment.target)
+    guard = _guard(scope, deployment, target, operation, now, last_s, light)
+    phase_label, phase_state = await _phase_words(session, deployment, scope.plan, is_watched=is_watched)
     return MissionView(
         mode="live" if deployment.mode == "live" else "rehearsal",
         deployment_id=deployment.id,
@@ -99,22 +99,8 @@ async def mission_of(session: AsyncSession, scope: Scope) -> MissionView:
         t_zero=_t_zero(deployment, operation),
         traffic=traffic_of(target, now),
         health=health,
-        guard=_hot(
-            _guard(scope, deployment, target, operation, now, await last_rollback_s(session, deployment.target), light),
-            triggers,
-        ),
-        banner=_worse(
-            banner_of(
-                scope,
-                target,
-                operation,
-                health,
-                now,
-                _trigger_banner(scope, triggers, now),
-                [found for found in asked_for if found is not None],
-            ),
-            break_glass_banner(deployment, used, zone),
-        ),
+        guard=_hot(guard, triggers),
+        banner=_worse(alarm, glass),
         versions=versions,
         decision=decision,
         hand=(await hand_now(session, deployment.id, scope.plan)).name,
@@ -150,22 +136,6 @@ async def newest_operation(session: AsyncSession, deployment: Deployment) -> Ope
     return (await session.execute(statement)).scalar_one_or_none()
 
 
-async def last_rollback_s(session: AsyncSession, target: str) -> float | None:
-    """How long the newest finished rollback on a target took from press to 100 % observed."""
-    statement = (
-        select(Operation)
-        .where(
-            Operation.target == target, Operation.kind == Kind.ROLLBACK.value, Operation.observed_100_at.is_not(None)
-        )
-        .order_by(Operation.epoch.desc())
-        .limit(1)
-    )
-    found = (await session.execute(statement)).scalar_one_or_none()
-    if found is None or found.observed_100_at is None:
-        return None
-    return (found.observed_100_at - found.clicked_at).total_seconds()
-
-
 def _t_zero(deployment: Deployment, operation: Operation | None) -> datetime:
     """The moment of the switch; before it, the planned one."""
     if deployment.switched_at is not None:
@@ -175,7 +145,9 @@ def _t_zero(deployment: Deployment, operation: Operation | None) -> datetime:
     return deployment.planned_at
 
 
-async def _phase_words(session: AsyncSession, deployment: Deployment, plan: Plan, watched: str) -> tuple[str, str]:
+async def _phase_words(
+    session: AsyncSession, deployment: Deployment, plan: Plan, *, is_watched: bool
+) -> tuple[str, str]:
     """The phase that the day is in. Production has the bar from the moment its sign-offs are proceeded on; before that,
     and after it is complete, another phase that runs has it."""
     course = Course(deployment.state)
@@ -185,6 +157,7 @@ async def _phase_words(session: AsyncSession, deployment: Deployment, plan: Plan
             if phase.key in states:
                 return _phase_label(plan, phase.key), f"{phase.short or phase.title}: {PHASE_WORDS[states[phase.key]]}"
     phase = plan.phase(deployment.phase)
+    watched = ", watched" if is_watched else ""
     return _phase_label(plan, phase.key), f"{phase.short or phase.title}: {WORDS[course]}{watched}"
 
 

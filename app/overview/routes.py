@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from app.accounts.policy import may, signed_in
 from app.overview import routes_home
-from app.web import gallery
+from app.overview.gallery.page import context
 from app.web.access import Scope, Viewer
 from app.web.rendering import fragment, mission_of
 
@@ -39,4 +39,4 @@ async def show_components(
     theme: str = "",
     direction: Annotated[str, Query(alias="dir")] = "",
 ) -> Response:
-    return fragment(request, viewer, "gallery.html", **gallery.context(theme, direction))
+    return fragment(request, viewer, "gallery.html", **context(theme, direction))

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, PhaseRun
 from app.deployments.commands import database_now, lock
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, Stale
 from app.domain.phases import BY_COURSE, Change, Happened, decide, demand, evolve
 from app.domain.plan import Phase
 from app.domain.plan_clock import plan_now
@@ -112,12 +112,7 @@ def refuse_stale(row: PhaseRun, form: PhaseForm | AgreeForm) -> None:
     """Raises Rejected, naming who changed the phase since the page was drawn."""
     if row.version == form.version:
         return
-    raise Rejected(
-        f"{row.changed_by or 'Somebody'} changed this phase since this page was drawn. Nothing was done.",
-        remedy="Read it again, then repeat what you did if it is still needed.",
-        conflict=True,
-        code="stale",
-    )
+    raise Stale(f"{row.changed_by or 'Somebody'} changed this phase since this page was drawn. Nothing was done.")
 
 
 def _at(scope: Scope, form: PhaseForm) -> datetime | None:

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, PhaseRun
 from app.deployments.commands import database_now, lock, lock_for
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, Stale
 from app.domain.phases import SKIP_STANDS_FOR, Change, Happened, decide, evolve
 from app.domain.plan import Phase, Plan
 from app.domain.plan_clock import plan_now
@@ -97,11 +97,9 @@ async def agree(session: AsyncSession, scope: Scope, key: str, form: AgreeForm) 
         )
     refuse_stale(row, form)
     if row.skip_asked_at != form.asked_at:
-        raise Rejected(
+        raise Stale(
             f"This page showed another wish: {row.skip_asked_by} asks now, “{row.skip_reason}”. Nothing was done.",
             remedy="Read why, then agree to it or let it lapse.",
-            conflict=True,
-            code="stale",
         )
     both = f"{row.skip_asked_by} and {scope.who}"
     happened = decide(run_of(row), Happened(Change.SKIP, now, plan_now(deployment, now), both, row.skip_reason))

@@ -10,7 +10,7 @@ from app.domain.phases import State
 from app.domain.plan import Phase
 from app.domain.plan_clock import plan_now
 from app.phases.queries_earlier import progress_of
-from app.phases.views import MarkLine, Span
+from app.phases.views import MarkLine, MarkState, Span
 from app.web.figures import MINUS, SPACE, hm
 
 LATE_AFTER = timedelta(minutes=1)
@@ -106,10 +106,10 @@ def marks_of(phase: Phase, row: PhaseRun, times: Times) -> tuple[MarkLine, ...]:
         if not is_past and is_running and not has_now:
             lines.append(_now_line(row, times))
             has_now = True
-        state = "past" if is_past else "next" if is_running and not has_next else "ahead"
+        state: MarkState = "past" if is_past else "next" if is_running and not has_next else "ahead"
         has_next = has_next or state == "next"
         planned = row.planned_at + ahead if row.planned_at else None
-        lines.append(MarkLine(state, offset(mark.at_s), mark.text, planned, due))  # type: ignore[arg-type]
+        lines.append(MarkLine(state, offset(mark.at_s), mark.text, planned, due))
     if is_running and not has_now:
         lines.append(_now_line(row, times))
     return tuple(lines)

@@ -20,6 +20,9 @@ from app.web.access import Scope
 
 What = Literal["asked", "failed", "running", "open", "complete", "canary", "canary_words"]
 
+_OWN: tuple[tuple[StepState, What], ...] = ((StepState.RUNNING, "running"), (StepState.OPEN, "open"))
+"""What waits of one's own steps; what runs comes before what is still to begin."""
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -66,10 +69,10 @@ async def _step(
         if states[action.key] is StepState.FAILED and is_lead:
             return _waiting(scope, phase, "failed", action.title, action.on_failure)
     mine = [action for action in actions if scope.positions.intersection(owners(phase, action))]
-    for state, what in ((StepState.RUNNING, "running"), (StepState.OPEN, "open")):
+    for state, what in _OWN:
         for action in mine:
             if states[action.key] is state:
-                return _waiting(scope, phase, what, action.title)  # type: ignore[arg-type]
+                return _waiting(scope, phase, what, action.title)
     waits = await _canary(session, scope, deployment, phase) if is_running and phase.canary and phase.target else None
     if waits is not None:
         return waits

@@ -11,6 +11,7 @@ from app.steps.views import AfterView, StepsView
 from app.web.progress import ProgressView
 
 Mark = Literal["wait", "run", "hold", "ok", "withdrawn", "nogo"]
+MarkState = Literal["past", "next", "ahead", "now"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,6 @@ class DayView:
     versions: Mapping[str, int]
     ticks: int = 0
 
-    @property
-    def page_url(self) -> str:
-        return self.url.rpartition("/")[0]
-
 
 @dataclass(frozen=True, slots=True)
 class Control:
@@ -182,9 +179,9 @@ class PhaseView:
 @dataclass(frozen=True, slots=True)
 class MarkLine:
     """A mark of the phase's timeline. `planned` by the plan's schedule; `due` by its actual start, once it began.
-    state: past, next, ahead; `now` is the line of the present moment, between the two."""
+    The state `now` is the line of the present moment."""
 
-    state: Literal["past", "next", "ahead", "now"]
+    state: MarkState
     offset: str
     text: str
     planned: datetime | None = None

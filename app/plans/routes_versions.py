@@ -68,11 +68,9 @@ async def take_up(request: Request, viewer: Importer) -> Response:
             code="plan_changed",
         )
 
-    async def write(session: AsyncSession) -> commands.TakenUp:
-        return await commands.take_up(session, plan, sent.text, Actor(viewer.name, viewer.person_id))
-
-    taken = await database(request).run(write)
-    return RedirectResponse(f"/plans/{taken.hash}", status_code=303)
+    by = Actor(viewer.name, viewer.person_id)
+    digest = await database(request).run(lambda session: commands.take_up(session, plan, sent.text, by))
+    return RedirectResponse(f"/plans/{digest}", status_code=303)
 
 
 async def _read(request: Request) -> tuple[SentPlan, Plan] | CheckView:

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 Answer = TypeVar("Answer")
@@ -26,23 +27,18 @@ class Apart:
         told: asyncio.Future[Answer] = loop.create_future()
         self._open += 1
 
-        def take(answer: Answer | None, problem: BaseException | None) -> None:
+        def take(tell: Callable[[], None]) -> None:
             self._open -= 1
-            if told.done():
-                return
-            if problem is not None:
-                told.set_exception(problem)
-            else:
-                told.set_result(answer)  # type: ignore[arg-type]
+            if not told.done():
+                tell()
 
         def work() -> None:
-            answer, problem = None, None
             try:
-                answer = question()
-            except Exception as raised:
-                problem = raised
+                tell = partial(told.set_result, question())
+            except Exception as problem:
+                tell = partial(told.set_exception, problem)
             with contextlib.suppress(RuntimeError):  # the loop is over: nobody waits
-                loop.call_soon_threadsafe(take, answer, problem)
+                loop.call_soon_threadsafe(take, tell)
 
         threading.Thread(target=work, daemon=True, name="apart").start()
         async with asyncio.timeout(within):

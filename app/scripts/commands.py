@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import Deployment, PlanVersion, ScriptRun
+from app.db.tables import Deployment, PlanVersion, ScriptRun, StepRun
 from app.deployments.commands import database_now, lock, lock_for
 from app.domain.deployments import State as Course
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, Stale
 from app.domain.phases import WORDS as PHASE_WORDS
 from app.domain.phases import State as PhaseState
 from app.domain.plan import Action, Phase, Plan
@@ -68,25 +68,10 @@ async def request_run(
     running = await open_run(session, scope.id, phase.key, action.key)
     if running is not None and form.key and (running.key, running.person_id) == (form.key, scope.viewer.person_id):
         return running.id
-    if not may_happen(phase, PhaseState(phase_row.state), Change.START, is_after=False):
-        raise Rejected(
-            f"Phase {phase.number} is {PHASE_WORDS[PhaseState(phase_row.state)]}. Nothing was run.",
-            remedy="Scripts run while their phase runs.",
-            conflict=True,
-            code="phase",
-        )
-    if deployment.state == Course.ABORTED.value:
-        raise Rejected("The deployment was aborted. Nothing was run.", conflict=True, code="phase")
+    _demand_running(deployment, phase, PhaseState(phase_row.state))
     row = await lock_step(session, deployment, phase, action.key)
     now = await database_now(session)
-    if row.version != form.version:
-        raise Rejected(
-            f"{row.who or 'Somebody'} changed this step {round((now - row.at).total_seconds())} s ago. "
-            "Nothing was run.",
-            remedy="Read it again, then press again if the script is still to be run.",
-            conflict=True,
-            code="stale",
-        )
+    _demand_current(row, form, now)
     await record(session, deployment, phase, row, action.title, Happened(Change.START, now, scope.who), scope.actor)
     if running is not None:  # of the attempt before, whose step was another one
         raise Rejected(
@@ -95,8 +80,47 @@ async def request_run(
             conflict=True,
             code="script",
         )
-    run = ScriptRun(
-        deployment_id=deployment.id,
+    run = _waiting_run(scope, row, phase, action, form, now)
+    session.add(run)
+    await session.flush()
+    entry = Entry(
+        kind="scripts.requested",
+        text=f"Phase {phase.number}: {scope.who} runs {' '.join(action.command)}",
+        topics=("scripts",),
+        payload={"run": run.id, "phase": phase.key, "step": action.key, "command": list(action.command)},
+    )
+    await append(session, deployment.id, entry, scope.actor)
+    return run.id
+
+
+def _demand_running(deployment: Deployment, phase: Phase, state: PhaseState) -> None:
+    """Raises Rejected: a script runs while its phase does."""
+    if not may_happen(phase, state, Change.START, is_after=False):
+        raise Rejected(
+            f"Phase {phase.number} is {PHASE_WORDS[state]}. Nothing was run.",
+            remedy="Scripts run while their phase runs.",
+            conflict=True,
+            code="phase",
+        )
+    if deployment.state == Course.ABORTED.value:
+        raise Rejected("The deployment was aborted. Nothing was run.", conflict=True, code="phase")
+
+
+def _demand_current(row: StepRun, form: ScriptForm, now: datetime) -> None:
+    """Raises Rejected, naming who was faster than this page."""
+    if row.version != form.version:
+        raise Stale(
+            f"{row.who or 'Somebody'} changed this step {round((now - row.at).total_seconds())} s ago. "
+            "Nothing was run.",
+            remedy="Read it again, then press again if the script is still to be run.",
+        )
+
+
+def _waiting_run(
+    scope: Scope, row: StepRun, phase: Phase, action: Action, form: ScriptForm, now: datetime
+) -> ScriptRun:
+    return ScriptRun(
+        deployment_id=row.deployment_id,
         attempt=row.attempt,
         phase=phase.key,
         step=action.key,
@@ -109,16 +133,6 @@ async def request_run(
         key=form.key,
         seen={},
     )
-    session.add(run)
-    await session.flush()
-    entry = Entry(
-        kind="scripts.requested",
-        text=f"Phase {phase.number}: {scope.who} runs {' '.join(action.command)}",
-        topics=("scripts",),
-        payload={"run": run.id, "phase": phase.key, "step": action.key, "command": list(action.command)},
-    )
-    await append(session, deployment.id, entry, scope.actor)
-    return run.id
 
 
 async def abort_run(session: AsyncSession, scope: Scope, phase_key: str, step_key: str, form: ScriptForm) -> None:
@@ -136,11 +150,9 @@ async def abort_run(session: AsyncSession, scope: Scope, phase_key: str, step_ke
         return
     row = await lock_step(session, deployment, phase, action.key)
     if row.version != form.version:
-        raise Rejected(
+        raise Stale(
             "This page shows an earlier run of the script. Nothing was aborted.",
             remedy="Read it again, then press again if the script is still to be aborted.",
-            conflict=True,
-            code="stale",
         )
     run.abort_at, run.abort_by = await database_now(session), scope.who[:160]
     entry = Entry(
@@ -189,13 +201,10 @@ async def claim(session: AsyncSession, run_id: int, worker: str) -> ScriptRun | 
 
 async def end_unbegun(session: AsyncSession, run_id: int) -> bool:
     """Record the end of a run that somebody aborted before a worker began it. False where it is none such."""
-    found = await session.get(ScriptRun, run_id)
+    found = await _locked(session, run_id)
     if found is None:
         return False
-    deployment = await lock(session, found.deployment_id)
-    plan = await plan_of_deployment(session, deployment)
-    await lock_row(session, deployment, plan, found.phase)
-    run = await _locked(session, run_id)
+    deployment, plan, run = found
     if run.state != State.WAITING.value or run.abort_at is None:
         return False
     await _end(session, deployment, plan, run, _not_begun(run), code=None, last=())
@@ -218,13 +227,10 @@ async def finish(
     session: AsyncSession, run_id: int, worker: str, verdict: Verdict, code: int | None, last: Sequence[str]
 ) -> bool:
     """Record how it ended, on the run and on its step. False if this worker no longer has it: then nothing is."""
-    found = await session.get(ScriptRun, run_id)
+    found = await _locked(session, run_id)
     if found is None:
         return False
-    deployment = await lock(session, found.deployment_id)
-    plan = await plan_of_deployment(session, deployment)
-    await lock_row(session, deployment, plan, found.phase)
-    run = await _locked(session, run_id)
+    deployment, plan, run = found
     if run.worker != worker or run.state != State.RUNNING.value:
         return False
     if run.abort_at is not None and verdict.state is State.ABORTED:
@@ -236,13 +242,10 @@ async def finish(
 async def expire(session: AsyncSession, run_id: int) -> None:
     """A run whose lease has run out: its worker is gone or stands still. What the plan calls idempotent is run again,
     once; of anything else nobody knows whether it came to its end, so a person decides."""
-    found = await session.get(ScriptRun, run_id)
+    found = await _locked(session, run_id)
     if found is None:
         return
-    deployment = await lock(session, found.deployment_id)
-    plan = await plan_of_deployment(session, deployment)
-    await lock_row(session, deployment, plan, found.phase)
-    run = await _locked(session, run_id)
+    deployment, plan, run = found
     now = await database_now(session)
     if run.state != State.RUNNING.value or run.lease_until is None or run.lease_until >= now:
         return
@@ -281,9 +284,17 @@ async def plan_of_deployment(session: AsyncSession, deployment: Deployment) -> P
     return await plan_by_hash(session, str(digest))
 
 
-async def _locked(session: AsyncSession, run_id: int) -> ScriptRun:
+async def _locked(session: AsyncSession, run_id: int) -> tuple[Deployment, Plan, ScriptRun] | None:
+    """A run with its deployment and plan, locked in the order of all commands; None if there is no such run."""
+    found = await session.get(ScriptRun, run_id)
+    if found is None:
+        return None
+    deployment = await lock(session, found.deployment_id)
+    plan = await plan_of_deployment(session, deployment)
+    await lock_row(session, deployment, plan, found.phase)
     statement = select(ScriptRun).where(ScriptRun.id == run_id).with_for_update()
-    return (await session.execute(statement.execution_options(populate_existing=True))).scalar_one()
+    run = (await session.execute(statement.execution_options(populate_existing=True))).scalar_one()
+    return deployment, plan, run
 
 
 async def _end(

@@ -1,7 +1,7 @@
 """Reads of scripts: the panel of each, and the output from wherever a browser is."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +22,7 @@ from app.eventlog.log import versions_of
 from app.phases.commands_rows import rows_of as phase_rows
 from app.ports.script import Scripts
 from app.scripts.commands_over import OPEN
-from app.scripts.views import Mark, OutputView, Script, ScriptView, SignalLine
+from app.scripts.views import Mark, OutputView, Script, ScriptView, SignalKind, SignalLine, SignalMark
 from app.steps.commands import may_do
 from app.steps.queries import attempt_of, rows_of, step_of
 from app.steps.queries_earlier import watches
@@ -219,6 +219,9 @@ async def _progress(
     return running_view(expected, *watches(deployment, run.started_at, now), now)
 
 
+_SEEN: Mapping[SignalKind, tuple[SignalMark, str]] = {"success": ("ok", "Seen"), "failure": ("crit", "SEEN")}
+
+
 def _signals(action: Action, run: ScriptRun | None, *, is_open: bool) -> tuple[SignalLine, ...]:
     kept = run.seen if run is not None else {}
     seen = {int(number): (int(one["line"]), str(one["text"])) for number, one in kept.items()}
@@ -228,9 +231,9 @@ def _signals(action: Action, run: ScriptRun | None, *, is_open: bool) -> tuple[S
     for number, signal in enumerate(signals_seen(action, seen)):
         is_failure = signal.kind == "failure"
         if signal.seen is not None:
-            mark, word = ("crit", "SEEN") if is_failure else ("ok", "Seen")
+            mark, word = _SEEN[signal.kind]
             line, said = signal.seen
-            found.append(SignalLine(signal.kind, signal.text, mark, word, times[number], line, said))  # type: ignore[arg-type]
+            found.append(SignalLine(signal.kind, signal.text, mark, word, times[number], line, said))
         elif run is None or is_open:
             found.append(SignalLine(signal.kind, signal.text, "wait", "Not seen" if is_failure else "Not yet"))
         elif is_failure or has_failed or run.state != State.FAILED:

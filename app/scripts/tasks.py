@@ -9,6 +9,7 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from typing import Any, TypeVar
 
@@ -90,7 +91,7 @@ class Runs:
         for run_id in await self.database.read(commands.find_expired):
             if run_id not in self.running:
                 log.warning("script.lost", run=run_id, worker=self.worker)
-                await self.database.run(lambda session, number=run_id: commands.expire(session, number))  # type: ignore[misc]
+                await self.database.run(partial(commands.expire, run_id=run_id))
 
     def _gone(self, run_id: int, done: asyncio.Task[None]) -> None:
         self.running.pop(run_id, None)

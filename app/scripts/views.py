@@ -8,15 +8,17 @@ from typing import Literal
 from app.web.progress import NOTHING_EXPECTED, ProgressView
 
 Mark = Literal["wait", "run", "ok", "crit", "withdrawn", "warn"]
+SignalKind = Literal["success", "failure"]
+SignalMark = Literal["ok", "wait", "crit"]
 
 
 @dataclass(frozen=True, slots=True)
 class SignalLine:
     """A signal of the plan and where the output has it; `at` None: not seen (yet, while the script runs)."""
 
-    kind: Literal["success", "failure"]
+    kind: SignalKind
     text: str
-    mark: Literal["ok", "wait", "crit"]
+    mark: SignalMark
     word: str
     at: datetime | None = None
     line: int = 0

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, StepRun
 from app.deployments.commands import database_now, lock
-from app.domain.errors import Rejected
+from app.domain.errors import Rejected, Stale
 from app.domain.phases import WORDS as PHASE_WORDS
 from app.domain.phases import State as PhaseState
 from app.domain.plan import Action, Phase, Plan
@@ -98,13 +98,8 @@ async def change_step(
         )
     now = await database_now(session)
     if row.version != form.version:
-        raise Rejected(
-            f"{row.who or 'Somebody'} changed this step {round((now - row.at).total_seconds())} s ago. "
-            "Nothing was recorded.",
-            remedy="Read it again, then repeat what you did if it is still needed.",
-            conflict=True,
-            code="stale",
-        )
+        ago = round((now - row.at).total_seconds())
+        raise Stale(f"{row.who or 'Somebody'} changed this step {ago} s ago. Nothing was recorded.")
     by_hand = action is not None and action.kind != "task"
     happened = Happened(change, now, scope.who, form.text, by_hand)
     await record(session, deployment, phase, row, title, happened, scope.actor)

@@ -233,8 +233,8 @@ def _line_card(
         first = _move(scope, phase, key, step, change, trouble, is_first=True, target="#after")
         moves = (first,)
         if change is Change.TICK:
-            words = {"label": "What shows it", "key": "evidence", "fold": "With evidence…", "is_first": False}
-            moves = (replace(first, typed="", error=""), replace(first, **words))  # type: ignore[arg-type]
+            told = replace(first, label="What shows it", key="evidence", fold="With evidence…", is_first=False)
+            moves = (replace(first, typed="", error=""), told)
     return StepCard(
         key=key,
         title=text,

@@ -1,6 +1,7 @@
 """Accept a switch or a rollback: one transaction that locks, decides, and writes operation, event and job."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from app.domain.errors import Rejected
 from app.domain.operations import Kind, State
 from app.domain.readiness import PROOF_LIMIT
 from app.domain.sides import Side, Weights
-from app.eventlog.log import SYSTEM, Actor, Entry, Severity, append
+from app.eventlog.log import SYSTEM, Actor, Entry, append
 from app.traffic.queries_readiness import light_of
 from app.web.access import WHO_LIMIT, Forbidden, Scope
 
@@ -26,6 +27,18 @@ KEY_LIMIT = 64
 
 SHIFT, SHIFT_BACK = "traffic.shift.requested", "traffic.shift_back.requested"
 """Events; the second one's job has the rollback's reserved capacity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """Who asked for an operation, and when. `key` makes a repeated press the same one; `although_blue_unhealthy`: that
+    was said and pressed all the same."""
+
+    actor: Actor
+    key: str
+    clicked_at: datetime
+    cause: str = ""
+    although_blue_unhealthy: bool = False
 
 
 async def lock_target(session: AsyncSession, target: str) -> TargetState:
@@ -88,40 +101,17 @@ async def request_switch(session: AsyncSession, scope: Scope, *, key: str, is_co
     target = await lock_target(session, deployment.target)
     running = await in_flight(session, deployment.target)
     now = await database_now(session)
-    if running is not None:
-        ago = max(0, round((now - running.accepted_at).total_seconds()))
-        raise Rejected(
-            f"{running.requested_by} started the {running.kind} {ago} s ago. Nothing was sent twice.",
-            conflict=True,
-            code="in_flight",
-        )
+    _demand_still(running, now)
     course.follow(course_of(deployment), Change.SWITCH)
     if target.locked_by != deployment.id:
         raise Rejected("Another deployment holds this target.", conflict=True, code="target_locked")
     await _way_back_is_not_lost(session, deployment, target, now)
     frozen = dict(await passing_gate(session, deployment, scope.plan, scope.plan_hash, now))
-    operation = await _insert(
-        session,
-        deployment,
-        target,
-        Kind.SWITCH,
-        Weights.all_to(Side.GREEN),
-        scope.actor,
-        key=key,
-        clicked_at=scope.now,
-        now=now,
-        frozen=frozen,
-    )
+    press = Press(scope.actor, key, scope.now)
+    operation = await _insert(session, deployment, target, Kind.SWITCH, Weights.all_to(Side.GREEN), press, now, frozen)
     text = f"{scope.seat_title} started the switch to GREEN {deployment.green_version}"
-    await apply(
-        session,
-        deployment,
-        Change.SWITCH,
-        actor=scope.actor,
-        text=text,
-        payload={"operation": operation.id, "epoch": operation.epoch},
-        now=now,
-    )
+    payload = {"operation": operation.id, "epoch": operation.epoch}
+    await apply(session, deployment, Change.SWITCH, actor=scope.actor, text=text, payload=payload, now=now)
     return operation
 
 
@@ -154,23 +144,11 @@ async def request_rollback(
     now = await database_now(session)
     _blue_is_fit(target, now, named=although_blue_unhealthy)
     if running is not None:
-        running.state, running.finished_at = State.SUPERSEDED.value, now
-        running.reason = f"{actor.name} rolled back"
-    operation = await _insert(
-        session,
-        deployment,
-        target,
-        Kind.ROLLBACK,
-        Weights.all_to(Side.BLUE),
-        actor,
-        key=key,
-        clicked_at=clicked_at,
-        now=now,
-        frozen={},
-        cause=cause,
-        although=although_blue_unhealthy,
-    )
+        _supersede(running, now, f"{actor.name} rolled back")
+    press = Press(actor, key, clicked_at, cause, although_blue_unhealthy)
+    operation = await _insert(session, deployment, target, Kind.ROLLBACK, Weights.all_to(Side.BLUE), press, now)
     text = f"{actor.name} started the rollback to BLUE {deployment.blue_version}"
+    payload = {"operation": operation.id, "epoch": operation.epoch, "superseded": running.id if running else None}
     await apply(
         session,
         deployment,
@@ -179,11 +157,7 @@ async def request_rollback(
         text=text,
         cause=cause,
         severity="crit",
-        payload={
-            "operation": operation.id,
-            "epoch": operation.epoch,
-            "superseded": running.id if running else None,
-        },
+        payload=payload,
         now=now,
     )
     return operation
@@ -223,29 +197,38 @@ async def request_shift(
             )
         if running.want_blue == 100:
             return running
-        running.state, running.finished_at = State.SUPERSEDED.value, now
-        running.reason = f"{actor.name} took the canary back"
-    operation = await _insert(
-        session,
-        deployment,
-        target,
-        Kind.SHIFT,
-        Weights(100 - percent, percent),
-        actor,
-        key=key,
-        clicked_at=now,
-        now=now,
-        frozen={},
-        cause=cause,
-    )
-    text = f"{percent} % of {target_key} to GREEN {deployment.green_version} was ordered by {actor.name}"
-    if percent == 0:
-        text = f"All of {target_key} back to BLUE {deployment.blue_version} was ordered by {actor.name}"
-    kind = SHIFT_BACK if percent == 0 else SHIFT
-    payload = {"operation": operation.id, "epoch": operation.epoch, "target": target_key, "percent": percent}
-    severity: Severity = "warn" if percent == 0 else "normal"
-    await append(session, deployment.id, Entry(kind, text, ("canary",), cause, severity, payload), actor)
+        _supersede(running, now, f"{actor.name} took the canary back")
+    press = Press(actor, key, now, cause)
+    operation = await _insert(session, deployment, target, Kind.SHIFT, Weights(100 - percent, percent), press, now)
+    await append(session, deployment.id, _shift_entry(deployment, operation, press), actor)
     return operation
+
+
+def _shift_entry(deployment: Deployment, operation: Operation, press: Press) -> Entry:
+    target, percent = operation.target, 100 - operation.want_blue
+    payload = {"operation": operation.id, "epoch": operation.epoch, "target": target, "percent": percent}
+    by = f"was ordered by {press.actor.name}"
+    if percent == 0:
+        text = f"All of {target} back to BLUE {deployment.blue_version} {by}"
+        return Entry(SHIFT_BACK, text, ("canary",), press.cause, "warn", payload)
+    text = f"{percent} % of {target} to GREEN {deployment.green_version} {by}"
+    return Entry(SHIFT, text, ("canary",), press.cause, payload=payload)
+
+
+def _demand_still(running: Operation | None, now: datetime) -> None:
+    """Raises Rejected, naming who started what is on its way."""
+    if running is None:
+        return
+    ago = max(0, round((now - running.accepted_at).total_seconds()))
+    raise Rejected(
+        f"{running.requested_by} started the {running.kind} {ago} s ago. Nothing was sent twice.",
+        conflict=True,
+        code="in_flight",
+    )
+
+
+def _supersede(running: Operation, now: datetime, reason: str) -> None:
+    running.state, running.finished_at, running.reason = State.SUPERSEDED.value, now, reason
 
 
 async def _is_worth_it(session: AsyncSession, deployment: Deployment) -> None:
@@ -312,15 +295,11 @@ async def _insert(
     target: TargetState,
     kind: Kind,
     want: Weights,
-    actor: Actor,
-    *,
-    key: str,
-    clicked_at: datetime,
+    press: Press,
     now: datetime,
-    frozen: Mapping[str, Any],
-    cause: str = "",
-    although: bool = False,
+    frozen: Mapping[str, Any] | None = None,
 ) -> Operation:
+    """The operation's row, with the target's next epoch. `frozen` are the sign-offs that it stands on."""
     target.epoch = next_epoch(target.epoch)
     await session.flush()
     operation = Operation(
@@ -332,13 +311,13 @@ async def _insert(
         reason="",
         epoch=target.epoch,
         want_blue=want.blue,
-        idempotency_key=key[:KEY_LIMIT] or f"epoch-{target.epoch}",
-        requested_by=actor.name[:WHO_LIMIT],
-        person_id=actor.person_id,
-        cause=cause,
-        although_blue_unhealthy=although,
-        frozen_signoffs=dict(frozen),
-        clicked_at=clicked_at,
+        idempotency_key=press.key[:KEY_LIMIT] or f"epoch-{target.epoch}",
+        requested_by=press.actor.name[:WHO_LIMIT],
+        person_id=press.actor.person_id,
+        cause=press.cause,
+        although_blue_unhealthy=press.although_blue_unhealthy,
+        frozen_signoffs=dict(frozen or {}),
+        clicked_at=press.clicked_at,
         accepted_at=now,
     )
     session.add(operation)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, Operation, OperationCheck
@@ -38,23 +38,19 @@ async def operations(session: AsyncSession, deployment: Deployment, *, limit: in
     return (await session.scalars(statement.execution_options(populate_existing=True))).all()
 
 
-async def last_observed(session: AsyncSession, target: str, kind: Kind) -> Operation | None:
-    """The newest operation of a kind on a target that was observed complete, of whatever deployment."""
+async def last_rollback_s(session: AsyncSession, target: str) -> float | None:
+    """How long the newest rollback on a target, of whatever deployment, took from the press to 100 % observed."""
+    took = Operation.observed_100_at - Operation.clicked_at
     statement = (
-        select(Operation)
-        .where(Operation.target == target, Operation.kind == kind.value, Operation.observed_100_at.is_not(None))
+        select(func.extract("epoch", took))
+        .where(
+            Operation.target == target, Operation.kind == Kind.ROLLBACK.value, Operation.observed_100_at.is_not(None)
+        )
         .order_by(Operation.epoch.desc())
         .limit(1)
     )
-    return (await session.execute(statement)).scalar_one_or_none()
-
-
-async def last_switch(session: AsyncSession, target: str) -> Operation | None:
-    return await last_observed(session, target, Kind.SWITCH)
-
-
-async def last_rollback(session: AsyncSession, target: str) -> Operation | None:
-    return await last_observed(session, target, Kind.ROLLBACK)
+    found = await session.scalar(statement)
+    return float(found) if found is not None else None
 
 
 async def checks_of(session: AsyncSession, operation_id: int) -> dict[str, OperationCheck]:

@@ -18,7 +18,7 @@ from app.domain.signoffs import Gate, GateVerdict, VoteState
 from app.eventlog.log import versions_of
 from app.signoffs.queries import gate_of
 from app.traffic import queries_strip as strips
-from app.traffic.queries import checks_of, last_rollback, latest_operation, operation_view, operations
+from app.traffic.queries import checks_of, last_rollback_s, latest_operation, operation_view, operations
 from app.traffic.queries_break_glass import break_glass_view
 from app.traffic.queries_dns import REFUSED, row_of, split_words
 from app.traffic.queries_readiness import light_of
@@ -128,7 +128,6 @@ async def ground_of(session: AsyncSession, scope: Scope) -> Ground:
     now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     target = await session.get_one(TargetState, deployment.target, populate_existing=True)
     row = await latest_operation(session, deployment)
-    back = await last_rollback(session, deployment.target)
     has_moved = Course(deployment.state) in _MOVED or (row is not None and row.kind == Kind.ROLLBACK)
     gate = None if has_moved else (await gate_of(session, deployment, scope.plan, scope.plan_hash, now))[0]
     return Ground(
@@ -142,7 +141,7 @@ async def ground_of(session: AsyncSession, scope: Scope) -> Ground:
         earlier=[other for other in await operations(session, deployment) if row is None or other.id != row.id],
         gate=gate,
         ready=None if has_moved else await strips.readiness(session, deployment, target, scope.plan, now),
-        last_rollback_s=operation_view(back, deployment).observed_100_s if back else None,
+        last_rollback_s=await last_rollback_s(session, deployment.target),
         holders=await _holders(session, deployment, scope.plan),
         light=await light_of(session, deployment, target, now),
         break_glass=await break_glass_view(session, scope),

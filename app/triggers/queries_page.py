@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Unpack
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +16,7 @@ from app.triggers.commands import may_raise
 from app.triggers.queries import CRITICAL, FIRING, Standing, is_of_production, standings
 from app.triggers.queries_banner import asked_by
 from app.triggers.queries_words import limit_of, paused, seconds, value_of
-from app.triggers.views import AlertRow, HoldView, Mark, RaiseView, TriggerCard, TriggersView
+from app.triggers.views import AlertMark, AlertRow, HoldView, Mark, RaiseSent, RaiseView, TriggerCard, TriggersView
 from app.web.access import Scope
 from app.web.figures import hm, hms, plain
 
@@ -51,7 +52,7 @@ async def triggers_view(session: AsyncSession, scope: Scope) -> TriggersView:
     )
 
 
-def raise_view(scope: Scope, **values: str | Mapping[str, str]) -> RaiseView | None:
+def raise_view(scope: Scope, **sent: Unpack[RaiseSent]) -> RaiseView | None:
     """The form of who may report something; None for everybody else."""
     mine = [trigger for trigger in scope.plan.triggers if may_raise(trigger, scope.positions)]
     if not mine or not scope.may("raise_alert"):
@@ -67,7 +68,7 @@ def raise_view(scope: Scope, **values: str | Mapping[str, str]) -> RaiseView | N
         title=mine[0].title if is_one else f"{scope.seat_title} reports a failure",
         effect=f"{effect} Before the switch it is only recorded.",
         button=f"Report: {mine[0].title}" if is_one else "Report the failure",
-        **values,  # type: ignore[arg-type]
+        **sent,
     )
 
 
@@ -210,5 +211,5 @@ def _alert_row(alert: Alert, titles: Mapping[str, str]) -> AlertRow:
         else ", ".join(part for part in (alert.severity, alert.category) if part)
     )
     note = f"{about}; {alert.state}" if alert.state != FIRING else about
-    state = "crit" if is_grave else "warn" if alert.state == FIRING else "wait"
-    return AlertRow(alert.id, alert.received_at, alert.name, alert.raised_by or alert.source, state, note)  # type: ignore[arg-type]
+    state: AlertMark = "crit" if is_grave else "warn" if alert.state == FIRING else "wait"
+    return AlertRow(alert.id, alert.received_at, alert.name, alert.raised_by or alert.source, state, note)

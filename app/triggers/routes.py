@@ -1,6 +1,6 @@
 """HTTP of the triggers: the page, its fragment, holding, reporting by hand."""
 
-from typing import Annotated, Any
+from typing import Annotated, Unpack
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from app.accounts.policy import may
 from app.triggers import commands, queries_page
 from app.triggers.forms import HoldForm, RaiseForm
+from app.triggers.views import RaiseSent
 from app.web.access import Scope, database
 from app.web.form import read_form
 from app.web.rendering import done, fragment, is_htmx, page
@@ -23,7 +24,7 @@ async def triggers(request: Request, scope: Viewer) -> Response:
     return await _page(request, scope)
 
 
-async def _page(request: Request, scope: Scope, *, status: int = 200, **sent: Any) -> Response:
+async def _page(request: Request, scope: Scope, *, status: int = 200, **sent: Unpack[RaiseSent]) -> Response:
     view = await database(request).read(lambda session: queries_page.triggers_view(session, scope))
     return await page(
         request,
@@ -74,13 +75,17 @@ async def raise_alert(request: Request, scope: Annotated[Scope, Depends(may("tri
     form = await read_form(request, RaiseForm)
     if isinstance(form, dict):
         posted = await request.form()
-        sent = {"chosen": str(posted.get("trigger", ""))[:48], "reason": str(posted.get("reason", ""))[:500]}
         if "reason" in form:
             form["reason"] = "Say in a sentence what you found."
+        sent: RaiseSent = {
+            "chosen": str(posted.get("trigger", ""))[:48],
+            "reason": str(posted.get("reason", ""))[:500],
+            "errors": form,
+        }
         if is_htmx(request):
-            view = queries_page.raise_view(scope, **sent, errors=form)
+            view = queries_page.raise_view(scope, **sent)
             return fragment(request, scope, "triggers/_report.html", status=422, report=view)
-        return await _page(request, scope, status=422, **sent, errors=form)
+        return await _page(request, scope, status=422, **sent)
     await database(request).run(
         lambda session: commands.raise_alert(session, scope, form.trigger, form.reason, form.key)
     )

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypedDict
 
 Mark = Literal["ok", "warn", "crit", "unknown", "wait", "hold", "run"]
+AlertMark = Literal["crit", "warn", "wait"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class AlertRow:
     at: datetime
     text: str
     who: str
-    state: Literal["crit", "warn", "wait"]
+    state: AlertMark
     note: str
 
 
@@ -63,6 +64,14 @@ class TriggersView:
     is_armed: bool
     versions: Mapping[str, int]
     url: str
+
+
+class RaiseSent(TypedDict, total=False):
+    """What was typed into the form and refused, with why."""
+
+    chosen: str
+    reason: str
+    errors: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

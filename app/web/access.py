@@ -413,5 +413,5 @@ def check(action: Action, capabilities: frozenset[str], viewer: Viewer) -> None:
 
 def _named(dependency: Callable[..., Awaitable[Any]], action: Action) -> Callable[..., Awaitable[Any]]:
     # The generated route test reads the action off the dependency; a route without one fails it.
-    dependency.action = action  # type: ignore[attr-defined]
+    dependency.action = action  # type: ignore[attr-defined]  # a function declares no such name
     return dependency

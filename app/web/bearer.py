@@ -58,7 +58,7 @@ def require_token(action: Action) -> Callable[..., Awaitable[Machine]]:
             raise NotFound("There is no such deployment.")
         return machine
 
-    dependency.action = action  # type: ignore[attr-defined]  # read by the generated route test
+    dependency.action = action  # type: ignore[attr-defined]  # a function has no such name; the generated route test reads it
     return dependency
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from jinja2 import Environment, meta, nodes
 
-from app.web import gallery
+from app.overview.gallery.mission import GUARDS, MISSION
+from app.overview.gallery.page import CHIPS, context
 from app.web.templates import page_templates
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +30,7 @@ def environment() -> Environment:
 
 
 def render(environment: Environment, template: str = "gallery.html", **query: Any) -> str:
-    return environment.get_template(template).render(gallery.context(**query))
+    return environment.get_template(template).render(context(**query))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,7 +82,7 @@ def test_a_fragment_has_one_root_with_an_id(environment: Environment, path: Path
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
 def test_the_gallery_renders_every_component(environment: Environment, theme: str, direction: str) -> None:
     html = render(environment, theme=theme, direction=direction)
-    for state in gallery.CHIPS:
+    for state in CHIPS:
         assert f'class="chip" data-state="{state}"' in html
     for name in (
         "guard",
@@ -113,9 +114,9 @@ def test_labels_and_descriptions_point_at_something(environment: Environment) ->
     assert {name for names in named for name in names.split()} - ids == set()
 
 
-@pytest.mark.parametrize("state", sorted(gallery.GUARDS))
+@pytest.mark.parametrize("state", sorted(GUARDS))
 def test_the_guard_is_a_plain_form_where_it_can_be_pressed(environment: Environment, state: str) -> None:
-    mission = dataclasses.replace(gallery.MISSION, guard=gallery.GUARDS[state])
+    mission = dataclasses.replace(MISSION, guard=GUARDS[state])
     html = environment.get_template("_guard.html").render(mission=mission, csrf_token="t")
     assert html.lstrip().startswith('<div class="guard-slot" id="guard"')
     assert ('<form method="post"' in html) == mission.guard.has_cover

@@ -1,6 +1,6 @@
 """A deployment whose staging phase runs, and what a canary waits for, brought about in the tables."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 from sqlalchemy import update
@@ -15,6 +15,7 @@ from app.deployments.commands import database_now
 from app.domain.plan import Plan
 from app.web.access import Scope
 
+Press = Callable[[AsyncSession, Scope, str, CanaryForm], Awaitable[None]]
 PHASE, TARGET = "staging", "staging"
 WELL: Mapping[str, float] = {"response_time": 40, "error_rate": 0, "db_connections": 5, "memory": 40, "cpu": 20}
 
@@ -46,6 +47,14 @@ async def the_run(database: Database, deployment: Deployment) -> CanaryRun:
 
 async def form_of(database: Database, deployment: Deployment, text: str = "", key: str = "") -> CanaryForm:
     return CanaryForm(text=text, key=key, version=(await the_run(database, deployment)).version)
+
+
+async def pressed(
+    database: Database, deployment: Deployment, press: Press, by: Scope, text: str = "", key: str = ""
+) -> None:
+    """On a page that was drawn just now."""
+    form = await form_of(database, deployment, text, key)
+    await database.run(lambda session: press(session, by, PHASE, form))
 
 
 async def operation_of(database: Database, deployment: Deployment) -> Operation:

@@ -10,7 +10,7 @@ from app.domain.errors import Rejected
 from app.domain.plan import Plan
 from app.triggers.commands import IncomingAlert, record_alert
 from app.web.access import Scope
-from tests.canary.ready import PHASE, TARGET, form_of, looked, stood
+from tests.canary.ready import PHASE, TARGET, looked, pressed, stood
 from tests.conftest import ScopeOf
 
 
@@ -23,7 +23,7 @@ async def alarmed(
 
 async def at_the_gate(database: Database, deployment: Deployment, plan: Plan, backend: Scope) -> None:
     await stood(database, deployment, plan, 300, 10)
-    await database.run(lambda s, f=await form_of(database, deployment): approve(s, backend, PHASE, f))  # type: ignore[misc]
+    await pressed(database, deployment, approve, backend)
 
 
 async def test_an_alert_holds_the_gate_while_it_fires(
@@ -37,13 +37,13 @@ async def test_an_alert_holds_the_gate_while_it_fires(
     assert (view.verdict, view.why) == ("PENDING", "No security alerts: Port scan")
     assert [(line.word, line.title) for line in view.alerts] == [("Holds the gate", "Port scan")]
     with pytest.raises(Rejected, match="Port scan"):
-        await database.run(lambda s, f=await form_of(database, at_ten): go_on(s, lead, PHASE, f))  # type: ignore[misc]
+        await pressed(database, at_ten, go_on, lead)
     await alarmed(database, at_ten, "unknown", "warning", "security")
     assert (await database.read(lambda s: canary_view(s, lead, PHASE))).verdict == "INCONCLUSIVE"
     await alarmed(database, at_ten, "resolved", "warning", "security")
     view = await database.read(lambda s: canary_view(s, lead, PHASE))
     assert (view.verdict, [line.word for line in view.alerts]) == ("PASSED", ["Over"])
-    await database.run(lambda s, f=await form_of(database, at_ten): go_on(s, lead, PHASE, f))  # type: ignore[misc]
+    await pressed(database, at_ten, go_on, lead)
 
 
 async def test_an_alert_that_no_line_names_is_shown_and_does_nothing(

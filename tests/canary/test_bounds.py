@@ -23,20 +23,10 @@ from app.metrics.commands import sweep
 from app.providers.clock import SystemClock
 from app.traffic.commands import request_shift
 from app.web.access import Forbidden, Scope
-from tests.canary.ready import PHASE, TARGET, WELL, begin, ended, form_of, looked, staging_runs, stood, the_run
+from tests.canary.ready import PHASE, TARGET, WELL, begin, ended, looked, pressed, staging_runs, stood, the_run
 from tests.canary.test_canary import shifts
 from tests.conftest import ScopeOf, Seeder, make_scope_of
 from tests.traffic.armed import arm as arm_as_a_team
-
-
-@pytest.fixture
-async def at_ten(database: Database, deployment: Deployment, plan: Plan, scope_of: ScopeOf) -> Deployment:
-    """10 % have arrived."""
-    await staging_runs(database, deployment)
-    await begin(database, await scope_of(deployment, "devops_lead"))
-    await ended(database, deployment)
-    await looked(database, deployment, plan)
-    return deployment
 
 
 async def switches(database: Database, deployment: Deployment, target: str) -> None:
@@ -76,10 +66,10 @@ async def test_a_share_does_not_grow_on_what_became_production_meanwhile(
     lead, backend = await scope_of(at_ten, "devops_lead"), await scope_of(at_ten, "backend_lead")
     await switches(database, await seed(database), TARGET)
     await stood(database, at_ten, plan, 300, 10)
-    await database.run(lambda s, f=await form_of(database, at_ten): approve(s, backend, PHASE, f))  # type: ignore[misc]
+    await pressed(database, at_ten, approve, backend)
     with pytest.raises(Rejected, match="is switched, never shifted"):
-        await database.run(lambda s, f=await form_of(database, at_ten): go_on(s, lead, PHASE, f))  # type: ignore[misc]
-    await database.run(lambda s, f=await form_of(database, at_ten): take_back(s, lead, PHASE, f))  # type: ignore[misc]
+        await pressed(database, at_ten, go_on, lead)
+    await pressed(database, at_ten, take_back, lead)
     assert await shifts(database, at_ten) == [10, 0], "the way back is open all the same"
 
 
@@ -154,7 +144,7 @@ async def test_an_approval_counts_while_its_person_has_the_seat(
 ) -> None:
     lead, backend = await scope_of(at_ten, "devops_lead"), await scope_of(at_ten, "backend_1")
     await stood(database, at_ten, plan, 300, 10)
-    await database.run(lambda s, f=await form_of(database, at_ten): approve(s, backend, PHASE, f))  # type: ignore[misc]
+    await pressed(database, at_ten, approve, backend)
     await looked(database, at_ten, plan)
 
     async def leave(session: AsyncSession) -> None:
@@ -166,12 +156,12 @@ async def test_an_approval_counts_while_its_person_has_the_seat(
 
     await database.run(leave)
     with pytest.raises(Rejected, match="Backend team approves: not yet"):
-        await database.run(lambda s, f=await form_of(database, at_ten): go_on(s, lead, PHASE, f))  # type: ignore[misc]
+        await pressed(database, at_ten, go_on, lead)
     other = await scope_of(at_ten, "backend_lead")
     view = await database.read(lambda s: canary_view(s, other, PHASE))
     assert "approve" in [press.key for press in view.presses], "somebody who is there can approve in their place"
-    await database.run(lambda s, f=await form_of(database, at_ten): approve(s, other, PHASE, f))  # type: ignore[misc]
-    await database.run(lambda s, f=await form_of(database, at_ten): go_on(s, lead, PHASE, f))  # type: ignore[misc]
+    await pressed(database, at_ten, approve, other)
+    await pressed(database, at_ten, go_on, lead)
     assert await shifts(database, at_ten) == [10, 25]
 
 
@@ -184,7 +174,7 @@ async def test_a_press_that_waited_for_who_took_its_seat_away_counts_for_nothing
     mine = RosterSeat.person_id == backend.viewer.person_id
     await database.run(lambda s: s.execute(delete(RosterSeat).where(mine)))
     with pytest.raises(Forbidden, match="given to somebody else"):
-        await database.run(lambda s, f=await form_of(database, at_ten): approve(s, backend, PHASE, f))  # type: ignore[misc]
+        await pressed(database, at_ten, approve, backend)
     assert (await the_run(database, at_ten)).approved_at is None
 
 

@@ -31,6 +31,7 @@ from tests.canary.ready import (
     form_of,
     looked,
     operation_of,
+    pressed,
     staging_runs,
     stood,
     the_run,
@@ -53,11 +54,11 @@ async def test_a_whole_canary(database: Database, at_ten: Deployment, plan: Plan
         run = await the_run(database, at_ten)
         assert run.state == "gate"
         with pytest.raises(Rejected, match="Backend team approves: not yet"):
-            await database.run(lambda s, f=await form_of(database, at_ten): go_on(s, lead, PHASE, f))  # type: ignore[misc]
-        await database.run(lambda s, f=await form_of(database, at_ten): approve(s, backend, PHASE, f))  # type: ignore[misc]
+            await pressed(database, at_ten, go_on, lead)
+        await pressed(database, at_ten, approve, backend)
         if step.percent == 100:
             break
-        await database.run(lambda s, f=await form_of(database, at_ten): go_on(s, lead, PHASE, f))  # type: ignore[misc]
+        await pressed(database, at_ten, go_on, lead)
         run = await the_run(database, at_ten)
         assert (run.state, run.approved_at, run.dwelt_s) == ("shifting", None, 0), "approval ends with its step"
         await ended(database, at_ten)
@@ -158,8 +159,8 @@ async def test_what_takes_it_back_counts_while_a_share_is_on_its_way(
     """A tenth is on GREEN all the while, whether the next share is on its way or was refused."""
     lead, backend = await scope_of(at_ten, "devops_lead"), await scope_of(at_ten, "backend_lead")
     await stood(database, at_ten, plan, 300, 10)
-    await database.run(lambda s, f=await form_of(database, at_ten): approve(s, backend, PHASE, f))  # type: ignore[misc]
-    await database.run(lambda s, f=await form_of(database, at_ten): go_on(s, lead, PHASE, f))  # type: ignore[misc]
+    await pressed(database, at_ten, approve, backend)
+    await pressed(database, at_ten, go_on, lead)
     for _ in range(2):
         assert (await looked(database, at_ten, plan, is_well=False)).state == "shifting"
     run = await looked(database, at_ten, plan, is_well=False)
@@ -172,8 +173,8 @@ async def test_what_takes_it_back_counts_while_a_refused_share_leaves_the_one_be
 ) -> None:
     lead, backend = await scope_of(at_ten, "devops_lead"), await scope_of(at_ten, "backend_lead")
     await stood(database, at_ten, plan, 300, 10)
-    await database.run(lambda s, f=await form_of(database, at_ten): approve(s, backend, PHASE, f))  # type: ignore[misc]
-    await database.run(lambda s, f=await form_of(database, at_ten): go_on(s, lead, PHASE, f))  # type: ignore[misc]
+    await pressed(database, at_ten, approve, backend)
+    await pressed(database, at_ten, go_on, lead)
     await ended(database, at_ten, "refused", "green healthy is unknown: no answer")
     assert (await looked(database, at_ten, plan)).state == "waiting"
     alarm = IncomingAlert("Port scan", "firing", "critical", "security")
@@ -263,7 +264,7 @@ async def test_a_phase_on_hold_raises_no_share_and_can_still_go_back(
 ) -> None:
     lead, backend = await scope_of(at_ten, "devops_lead"), await scope_of(at_ten, "backend_lead")
     await stood(database, at_ten, plan, 300, 10)
-    await database.run(lambda s, f=await form_of(database, at_ten): approve(s, backend, PHASE, f))  # type: ignore[misc]
+    await pressed(database, at_ten, approve, backend)
     held = update(PhaseRun).where(PhaseRun.phase == PHASE).values(state="on_hold")
     await database.run(lambda s: s.execute(held))
     form = await form_of(database, at_ten)

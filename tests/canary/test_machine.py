@@ -30,7 +30,8 @@ from app.config import Settings
 from app.db.engine import Database, make_engine
 from app.db.tables import Alert, CanaryReading, CanaryRun, Deployment, Event, Operation, PhaseRun
 from app.deployments.commands import database_now
-from app.domain.canary import JUDGED, OVER, Change, Run, State, Verdict, follow
+from app.domain.canary import JUDGED, OVER, Change, Run, State, follow
+from app.domain.canary_gate import Verdict
 from app.domain.errors import Rejected
 from app.domain.plan import Plan
 from app.eventlog.log import verify_chain

@@ -11,22 +11,16 @@ from app.domain.canary import (
     LONGEST_GAP,
     OVER,
     TRANSITIONS,
-    AlertSeen,
     Change,
-    Evidence,
-    Judgement,
-    Met,
-    Reading,
     Run,
     State,
-    Verdict,
-    Word,
     counted,
     demand_passed,
     follow,
-    judge,
     next_change,
 )
+from app.domain.canary_evidence import AlertSeen, Evidence, Reading, Word
+from app.domain.canary_gate import Judgement, Met, Verdict, judge
 from app.domain.errors import Rejected
 from app.domain.metrics import Observation
 from app.domain.observation import HALF_WIDTH, Seen, Share, is_steady

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.canary import AlertSeen
 from app.domain.canary_alerts import AlertMessage, canary_targets, effect_of, stand_of
+from app.domain.canary_evidence import AlertSeen
 from app.domain.plan import CanaryGate, CanaryLine, Plan
 
 NOW = datetime(2026, 3, 5, 15, 0, tzinfo=UTC)

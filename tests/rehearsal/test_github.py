@@ -1,21 +1,17 @@
 """The rehearsal's scripts of phase 2 against the range's stand-in for GitHub: they do what they say."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
 
 from app.domain.plan import Plan
-from app.domain.scripts import State, judge, signals_of, signals_seen
-from app.providers.script.folder import ScriptFolder
-from app.providers.script.running import Surroundings
+from app.domain.scripts import State
 from app.rehearsal.github import Organisations, figures, github_routes
-from app.rehearsal.site_file import GITHUB_VARIABLE, SCRIPTS
+from app.rehearsal.site_file import GITHUB_VARIABLE
+from tests.rehearsal.stand_in import run_script, served
 
 TOKEN = "the-token-of-the-range"
 
@@ -32,35 +28,15 @@ class Github:
 async def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Github]:
     found = Github(Organisations(tmp_path), tmp_path)
     routes = github_routes(found.kept, TOKEN, lambda: found.refuses)
-    server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), port=0, log_level="warning", lifespan="off"))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    found.port = server.servers[0].sockets[0].getsockname()[1]
-    monkeypatch.setenv(GITHUB_VARIABLE, f"127.0.0.1:{found.port}")
-    (tmp_path / "token").write_text(TOKEN)
-    yield found
-    server.should_exit = True
-    await serving
+    async with served(routes) as found.port:
+        monkeypatch.setenv(GITHUB_VARIABLE, f"127.0.0.1:{found.port}")
+        (tmp_path / "token").write_text(TOKEN)
+        yield found
 
 
 async def play(github: Github, plan: Plan, number: int) -> tuple[State, str, str]:
-    """The verdict on the n-th script of phase 2, its reason and its output."""
-    action = plan.phase("github").actions[number]
-    signals, fatal_from = signals_of(action)
-    secrets = {f"{GITHUB_VARIABLE}_TOKEN": github.folder / "token"}
-    folder = ScriptFolder(Surroundings(SCRIPTS, (GITHUB_VARIABLE,), secrets))
-    text, seen = "", {}
-    async with folder.start(action.command, within=60, signals=signals, fatal_from=fatal_from) as run:
-        async for piece in run.pieces():
-            text += piece.text
-            seen |= {one.signal: (one.line, one.text) for one in piece.seen}
-        ended = run.ended
-    verdict = judge(
-        signals_seen(action, seen), how=ended.how, code=ended.code, problem=ended.problem, survivors=ended.survivors,
-        within_s=60,
-    )  # fmt: skip
-    return verdict.state, verdict.reason, text
+    """The n-th script of phase 2."""
+    return await run_script(plan.phase("github").actions[number], GITHUB_VARIABLE, github.folder / "token")
 
 
 async def test_phase_2_is_set_up_and_verified_and_may_be_set_up_again(github: Github, plan: Plan) -> None:

@@ -1,23 +1,19 @@
 """The port's scripts against the range's stand-in for a slot book: they do what they say."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
 
 from app.config import ROOT
 from app.domain.plan import Action
-from app.domain.scripts import State, judge, signals_of, signals_seen
+from app.domain.scripts import State
 from app.domain.sides import Side
 from app.providers.plan_yaml import read_plan
-from app.providers.script.folder import ScriptFolder
-from app.providers.script.running import Surroundings
-from app.rehearsal.site_file import SCRIPTS, SLOTBOOK_VARIABLE
+from app.rehearsal.site_file import SLOTBOOK_VARIABLE
 from app.rehearsal.slotbook import FEWEST, MOST, SlotBook, booked_week, read_rows, slotbook_routes, text_of
+from tests.rehearsal.stand_in import run_script, served
 
 TOKEN = "the-token-of-the-book"
 PLAN = read_plan(ROOT / "plans" / "harbour.yaml")
@@ -35,33 +31,14 @@ class Port:
 async def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Port]:
     found = Port(SlotBook(tmp_path), tmp_path)
     routes = slotbook_routes(found.book, TOKEN, lambda: found.refuses)
-    server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), port=0, log_level="warning", lifespan="off"))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    monkeypatch.setenv(SLOTBOOK_VARIABLE, f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}")
-    (tmp_path / "token").write_text(TOKEN)
-    yield found
-    server.should_exit = True
-    await serving
+    async with served(routes) as number:
+        monkeypatch.setenv(SLOTBOOK_VARIABLE, f"127.0.0.1:{number}")
+        (tmp_path / "token").write_text(TOKEN)
+        yield found
 
 
 async def play(port: Port, action: Action) -> tuple[State, str, str]:
-    """The verdict on a script of the plan, its reason and its output."""
-    signals, fatal_from = signals_of(action)
-    secrets = {f"{SLOTBOOK_VARIABLE}_TOKEN": port.folder / "token"}
-    folder = ScriptFolder(Surroundings(SCRIPTS, (SLOTBOOK_VARIABLE,), secrets))
-    text, seen = "", {}
-    async with folder.start(action.command, within=60, signals=signals, fatal_from=fatal_from) as run:
-        async for piece in run.pieces():
-            text += piece.text
-            seen |= {one.signal: (one.line, one.text) for one in piece.seen}
-        ended = run.ended
-    verdict = judge(
-        signals_seen(action, seen), how=ended.how, code=ended.code, problem=ended.problem, survivors=ended.survivors,
-        within_s=60,
-    )  # fmt: skip
-    return verdict.state, verdict.reason, text
+    return await run_script(action, SLOTBOOK_VARIABLE, port.folder / "token")
 
 
 async def test_the_tables_are_copied_and_compared_and_may_be_copied_again(port: Port) -> None:

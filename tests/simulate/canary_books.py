@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 
 from app.canary.commands import Look
 from app.canary.queries import HEALTH
-from app.domain import canary
-from app.domain.canary import JUDGED, OVER, AlertSeen, Change, Evidence, Judgement, Reading, Run, State, Word
+from app.domain import canary, canary_gate
+from app.domain.canary import JUDGED, OVER, Change, Run, State
+from app.domain.canary_evidence import AlertSeen, Evidence, Reading, Word
+from app.domain.canary_gate import Judgement
 from app.domain.errors import Rejected
 from app.domain.metrics import Observation
 from app.domain.operations import Kind
@@ -266,7 +268,7 @@ class CanaryBooks(Books):
             read_green=row.read_green,
             read_at=row.read_at,
         )
-        return canary.judge(
+        return canary_gate.judge(
             self.plan,
             self.phase,
             self.phase.canary[row.run.step].percent,

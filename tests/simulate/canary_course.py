@@ -7,7 +7,9 @@ from typing import Any
 
 from app.canary.commands import Look
 from app.canary.tasks import Keeper, Kept, Watched, keep_found
-from app.domain.canary import JUDGED, AlertSeen, State, Verdict
+from app.domain.canary import JUDGED, State
+from app.domain.canary_evidence import AlertSeen
+from app.domain.canary_gate import Verdict
 from app.domain.errors import Rejected
 from app.domain.operations import SHIFT_SCRIPT
 from app.domain.plan import CanaryStep, Plan

@@ -199,12 +199,10 @@ def _known_wrong(run: Run, told: Told, step: int) -> Iterator[str]:
 def _stood_at(run: Run, green: int, since: float, until: float) -> bool:
     """Whether every route was set to this share at some moment of a span."""
     wanted = Weights(100 - green, green)
-    history = run.outside.history
-    for index, (begins, weights, _) in enumerate(history):
-        ends = history[index + 1][0] if index + 1 < len(history) else float("inf")
-        if begins <= until and ends >= since and all(one == wanted for one in weights):
-            return True
-    return False
+    return any(
+        begins <= until and ends >= since and all(one == wanted for one in weights)
+        for begins, ends, weights, _ in run.outside.spans()
+    )
 
 
 def _dark(run: Run) -> WINDOWS:
@@ -281,21 +279,18 @@ def _is_uneven(run: Run) -> bool:
 
 def _served_share(run: Run, since: float, until: float) -> float:
     """What GREEN got over a span, in percent."""
-    history, total = run.outside.history, 0.0
-    for index, (begins, _, served) in enumerate(history):
-        ends = history[index + 1][0] if index + 1 < len(history) else float("inf")
+    total = 0.0
+    for begins, ends, _, served in run.outside.spans():
         span = max(0.0, min(ends, until) - max(begins, since))
         total += span * sum(one.green for one in served) / len(served)
     return total / max(until - since, 1e-9)
 
 
 def _served_all(run: Run, wanted: Weights, since: float, until: float) -> bool:
-    history = run.outside.history
-    for index, (begins, _, served) in enumerate(history):
-        ends = history[index + 1][0] if index + 1 < len(history) else float("inf")
-        if begins <= until and ends >= since and all(one == wanted for one in served):
-            return True
-    return False
+    return any(
+        begins <= until and ends >= since and all(one == wanted for one in served)
+        for begins, ends, _, served in run.outside.spans()
+    )
 
 
 def it_ends_where_it_says(run: Run) -> Iterator[str]:

@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
-from app.domain import canary, operations
-from app.domain.canary import Change, Line, Met, State, Verdict, Word
+from app.domain import canary, canary_gate, operations
+from app.domain.canary import Change, State
+from app.domain.canary_evidence import Word
+from app.domain.canary_gate import Line, Met, Verdict
 from app.domain.operations import Operation
 from app.orchestrator import driver
 from app.ports.operations import Progress
@@ -14,7 +16,7 @@ from tests.orchestrator.world import now
 from tests.simulate.canary_books import CanaryBooks, Row
 from tests.simulate.mutants import MUTANTS, Mutant, Patches, mutant, no_epoch_check, no_health_gate, verify_once
 
-_judge = canary.judge
+_judge = canary_gate.judge
 _raise = CanaryBooks._raise
 _record = CanaryBooks._record
 
@@ -55,7 +57,7 @@ def an_approval_of_an_older_share_counts() -> Patches:
         return _judge(plan, phase, percent, since, replace(evidence, approved=said), at, **named)
 
     yield patch.object(CanaryBooks, "_raise", keeps)
-    yield patch.object(canary, "judge", judge)
+    yield patch.object(canary_gate, "judge", judge)
 
 
 @mutant("canary: metrics go dark while it dwells")
@@ -66,7 +68,7 @@ def an_inconclusive_reading_counts_as_proceed() -> Patches:
             return found
         return replace(found, verdict=Verdict.PASSED if named["has_dwelt"] else Verdict.PENDING)
 
-    yield patch.object(canary, "judge", judge)
+    yield patch.object(canary_gate, "judge", judge)
 
 
 @mutant("canary: the balancer fails while it dwells")
@@ -98,7 +100,7 @@ def the_dwell_grows_while_the_phase_is_held() -> Patches:
 
 @mutant("canary: the balancer fails while it dwells")
 def a_look_at_the_balancer_never_grows_old() -> Patches:
-    yield patch.object(canary, "LOOK_COUNTS_FOR", timedelta(hours=1))
+    yield patch.object(canary_gate, "LOOK_COUNTS_FOR", timedelta(hours=1))
 
 
 @mutant("canary: somebody else moves it while it dwells")
@@ -106,7 +108,7 @@ def what_the_balancer_reads_back_is_not_compared() -> Patches:
     def any_share(percent: int, _evidence: Any, _now: datetime) -> Line:
         return Line("read_back", f"Balancer reads back {percent} %", Met.YES, "")
 
-    yield patch.object(canary, "_share", any_share)
+    yield patch.object(canary_gate, "_share", any_share)
 
 
 @mutant("canary: the keeper stands still with a look in its hands")
@@ -116,7 +118,7 @@ def a_look_is_as_old_as_its_record() -> Patches:
 
 @mutant("canary: GREEN falls ill while it dwells")
 def failing_health_takes_nothing_back() -> Patches:
-    yield patch.object(canary, "FAILING_CHECKS", 10**6)
+    yield patch.object(canary_gate, "FAILING_CHECKS", 10**6)
 
 
 @mutant("canary: a critical alert while half is on its way")
@@ -129,7 +131,7 @@ def a_breach_takes_nothing_back() -> Patches:
     def never(_plan: Any, line: Any, *_: Any) -> Line:
         return Line(line.kind, line.title, Met.NO, "")
 
-    yield patch.object(canary, "_rolls_back", never)
+    yield patch.object(canary_gate, "_rolls_back", never)
 
 
 # ── what moves it ───────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ from tests.simulate.scenario import (
     CALLS,
     METRIC_FAULTS,
     STORE_FAULTS,
+    TROUBLE,
     WRITE_FAULTS,
     CanaryCourse,
     CanaryPress,
@@ -18,26 +19,7 @@ from tests.simulate.scenario import (
     writes,
 )
 
-FAMILIES = (
-    "death",
-    "freeze",
-    "clocks",
-    "store",
-    "wake",
-    "cloud",
-    "reads",
-    "foreign",
-    "sick",
-    "digest",
-    "flapping",
-    "metrics",
-    "clicks",
-    "stuck",
-    "alerts",
-    "taken back",
-    "held",
-    "hasty",
-)
+FAMILIES = (*TROUBLE, "stuck", "alerts", "taken back", "held", "hasty")
 CANARY_CALLS = (*CALLS, "keep", "keep", "hold", "find")
 AROUND = (*AROUND_THE_EFFECT, "keep", "keep", "keep")
 LONGEST_S = 45.0

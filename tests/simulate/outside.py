@@ -6,7 +6,7 @@ A call that left is not a call of its worker any more: it lands whatever becomes
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,6 +122,12 @@ class Outside:
         if not self.active(self.scenario.stuck):
             self.served = list(self.weights)
         self.history.append((elapsed(), tuple(self.weights), tuple(self.served)))
+
+    def spans(self) -> Iterator[tuple[float, float, tuple[Weights, ...], tuple[Weights, ...]]]:
+        """From when to when, the weights that each route was set to, and those that customers got."""
+        ends = [begins for begins, _, _ in self.history[1:]] + [float("inf")]
+        for (begins, weights, served), end in zip(self.history, ends, strict=True):
+            yield begins, end, weights, served
 
     def foreign(self, blue: int) -> None:
         self.note("foreign", "balancer")

@@ -5,24 +5,12 @@ from dataclasses import dataclass
 
 from app.domain.operations import Kind
 
-FAMILIES = (
-    "death",
-    "freeze",
-    "clocks",
-    "store",
-    "wake",
-    "cloud",
-    "reads",
-    "foreign",
-    "sick",
-    "digest",
-    "flapping",
-    "metrics",
-    "clicks",
-    "votes",
-    "pages",
-    "repeat",
+TROUBLE = (
+    *("death", "freeze", "clocks", "store", "wake", "cloud", "reads", "foreign", "sick", "digest"),
+    *("flapping", "metrics", "clicks"),
 )
+"""What can befall a switch and a canary alike."""
+FAMILIES = (*TROUBLE, "votes", "pages", "repeat")
 """Kinds of trouble. A run has a few of them, never all: faults that hide each other find nothing."""
 
 CALLS = (

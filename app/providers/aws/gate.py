@@ -40,10 +40,6 @@ class Gate:
             self._is_closed = True
             return self._is_passed
 
-    @property
-    def is_passed(self) -> bool:
-        return self._is_passed
-
     def pass_through(self) -> None:
         """In the sending thread. Raises what the fence raises, and NotSent if it has no answer or nobody waits."""
         self._must_be_open()

@@ -40,6 +40,7 @@ class Door:
 
     def __init__(self, front: Application, port: int = 0) -> None:
         self._server = make_server("127.0.0.1", port, front, threaded=True, request_handler=_Handler)
+        # It is threaded, so it has both; the declared type is the one without threads.
         self._server.daemon_threads = True  # type: ignore[attr-defined]
         self._server.block_on_close = False  # type: ignore[attr-defined]
         self._thread = threading.Thread(target=self._server.serve_forever, name="aws", daemon=True)

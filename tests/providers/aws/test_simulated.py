@@ -15,7 +15,7 @@ from app.rehearsal.aws.estate import RECORD, Estate
 from app.rehearsal.aws.faults import Fault, Faults
 from app.rehearsal.aws.follow import DataPlane
 from app.rehearsal.weights_file import WeightsFile
-from tests.providers.simulated_aws import SimulatedAws
+from tests.providers.aws.simulated import SimulatedAws
 
 
 def forward(*pairs: tuple[str, int]) -> list[dict[str, Any]]:

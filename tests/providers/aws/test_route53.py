@@ -12,11 +12,10 @@ from app.ports.traffic import ProviderError
 from app.providers.aws.calls import Calls
 from app.providers.aws.route53 import AliasRecord, Route53Follower, WeightedRecords
 from app.rehearsal.aws.estate import IDENTIFIERS, RECORD
+from tests.providers.aws.asking import BLUE, GREEN
+from tests.providers.aws.simulated import DNS_MS, SimulatedAws
 from tests.providers.gateway import gateway
-from tests.providers.simulated_aws import DNS_MS, SimulatedAws
 from tests.providers.traffic_contract import Closed, no_fence
-
-BLUE, GREEN = Weights.all_to(Side.BLUE), Weights.all_to(Side.GREEN)
 
 
 @pytest.fixture
