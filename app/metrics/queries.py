@@ -13,7 +13,17 @@ from app.domain.metrics import Verdict, health, is_figure, judge, without_false_
 from app.domain.plan import Plan
 from app.domain.sides import Side
 from app.eventlog.log import versions_of
-from app.metrics.views import ChartPoint, ChartView, MetricRow, MetricsPanel, Point, ReadingNow, Readings
+from app.metrics.queries_words import headline_words
+from app.metrics.views import (
+    ChartPoint,
+    ChartView,
+    HeadlineView,
+    MetricRow,
+    MetricsPanel,
+    Point,
+    ReadingNow,
+    Readings,
+)
 from app.web.figures import quantity, within
 from app.web.mission import HealthView
 
@@ -186,6 +196,13 @@ async def panel(session: AsyncSession, deployment: Deployment, plan: Plan, now: 
         versions=versions,
         url=f"/d/{deployment.id}/metrics/_panel",
     )
+
+
+async def headline(session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime) -> HeadlineView:
+    """The metrics page's first sentence."""
+    versions = await versions_of(session, deployment.id)
+    rows = rows_of(plan, await latest(session, deployment, plan, now), None, now)
+    return HeadlineView(*headline_words(rows), versions, f"/d/{deployment.id}/metrics/_headline")
 
 
 def decisions(plan: Plan, readings: Iterable[ReadingNow]) -> tuple[str, ...]:

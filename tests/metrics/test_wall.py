@@ -13,7 +13,7 @@ from app.deployments.commands import database_now
 from app.domain.plan import Plan
 from app.domain.sides import Side
 from app.metrics.commands import PostedReading, store
-from app.metrics.queries import BIN_S, SPAN_S, charts, health_of, history, in_service, panel, trend
+from app.metrics.queries import BIN_S, SPAN_S, charts, headline, health_of, history, in_service, panel, trend
 from app.metrics.queries_wall import wall_of
 from app.metrics.views import WallView
 from app.web.templates import page_templates
@@ -345,3 +345,38 @@ async def test_the_fragments_render_in_every_state(stage: Stage) -> None:
     assert html.count("UNKNOWN") == 1
     assert "CRITICAL" in html
     assert "Continue or rollback?" in html
+
+
+# ── the metrics page's first sentence ─────────────────────────────────────────────────────────────────────────────
+
+
+async def first_sentence(stage: Stage) -> tuple[str, str]:
+    found = await stage.database.read(lambda session: headline(session, stage.deployment, stage.plan, stage.now))
+    return found.title, found.text
+
+
+@pytest.mark.parametrize(
+    ("green", "title", "text"),
+    [
+        ({}, "Normal: every metric is within its limits", "Nothing to do."),
+        ({"memory": 83.0}, "Watch GREEN memory usage 83\u00a0%", "Above 80\u00a0%; critical is above 90\u00a0%."),
+        ({"memory": 83.0, "cpu": None}, "UNKNOWN: GREEN CPU usage", "No reading to rely on"),
+        (
+            {"error_rate": 2.6, "cpu": None},
+            "CRITICAL: GREEN error rate 2.6\u00a0%",
+            "Above 1\u00a0%. Continue or rollback?",
+        ),
+    ],
+)
+async def test_it_names_the_worst_and_what_to_do(
+    stage: Stage, green: dict[str, float | None], title: str, text: str
+) -> None:
+    await on_green(stage)
+    await stage.readings(green=green)
+    found = await first_sentence(stage)
+    assert found[0] == title
+    assert found[1].startswith(text)
+
+
+async def test_without_any_reading_it_says_so(stage: Stage) -> None:
+    assert (await first_sentence(stage))[0] == "UNKNOWN: no readings at all"
