@@ -22,7 +22,7 @@ from app.eventlog.log import versions_of
 from app.phases.commands_rows import rows_of
 from app.phases.queries import phase_of
 from app.web.access import NotFound, Scope
-from app.web.figures import hms, took
+from app.web.figures import about, hms, took
 
 ALERTS_SHOWN = 8
 
@@ -64,6 +64,7 @@ async def canary_view(session: AsyncSession, scope: Scope, key: str) -> CanaryVi
         advice=advice,
         mark=mark,
         word=word,
+        left=_left(phase, row),
         steps=tuple(_step(phase, number, row, judgement, deployment, now) for number in range(len(phase.canary))),
         observed=_observed(phase, row, operation),
         verdict=judgement.verdict.value if judgement else "",
@@ -127,7 +128,7 @@ def _step(
     now: datetime,
 ) -> ShareStep:
     step = phase.canary[number]
-    lasts = f"{took(step.dwell_s)} planned"
+    lasts = f"{about(step.dwell_s)} planned"
     if row is None or number > row.step:
         return ShareStep(step.percent, "ahead", lasts)
     if row.state in (State.ROLLING_BACK, State.ROLLED_BACK):
@@ -146,6 +147,17 @@ def _step(
         return ShareStep(step.percent, "now", "dwelling", row.step_since, ends_at)
     said = {State.INCONCLUSIVE: "paused", State.GATE: "at the gate", State.SHIFTING: "shifting"}
     return ShareStep(step.percent, "now", said.get(State(row.state), "waiting"))
+
+
+def _left(phase: Phase, row: CanaryRun | None) -> str:
+    """The dwell times that are left by the plan. How long a gate waits for people nobody knows."""
+    if row is None:
+        return f"{about(sum(step.dwell_s for step in phase.canary))} by the plan, and as long as the gates take"
+    if row.finished_at is not None or row.state in (State.ROLLING_BACK, State.ROLLED_BACK, State.DONE):
+        return ""
+    later_s = sum(step.dwell_s for step in phase.canary[row.step + 1 :])
+    left_s = dwell_left_s(run_of(row), phase) + later_s
+    return f"at least {about(left_s)} left by the plan" if left_s > 0 else ""
 
 
 def _observed(phase: Phase, row: CanaryRun | None, operation: Operation | None) -> tuple[tuple[str, str], ...]:
