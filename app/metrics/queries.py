@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import once
 from app.db.tables import Deployment, ProbeSummary, Reading, TargetState
+from app.domain.deployments import GONE_BACK, State
 from app.domain.metrics import Verdict, health, is_figure, judge, without_false_idle
 from app.domain.plan import Plan
 from app.domain.sides import Side
@@ -190,7 +191,7 @@ async def panel(session: AsyncSession, deployment: Deployment, plan: Plan, now: 
     moments = [reading.at for reading in readings.values() if reading.at is not None]
     return MetricsPanel(
         rows=rows_of(plan, readings, None, now),
-        decisions=decisions(plan, readings.values()),
+        decisions=() if State(deployment.state) in GONE_BACK else decisions(plan, readings.values()),
         newest_at=max(moments, default=None),
         now=now,
         versions=versions,
@@ -202,7 +203,8 @@ async def headline(session: AsyncSession, deployment: Deployment, plan: Plan, no
     """The metrics page's first sentence."""
     versions = await versions_of(session, deployment.id)
     rows = rows_of(plan, await latest(session, deployment, plan, now), None, now)
-    return HeadlineView(*headline_words(rows), versions, f"/d/{deployment.id}/metrics/_headline")
+    words = headline_words(rows, decides=State(deployment.state) not in GONE_BACK)
+    return HeadlineView(*words, versions, f"/d/{deployment.id}/metrics/_headline")
 
 
 def decisions(plan: Plan, readings: Iterable[ReadingNow]) -> tuple[str, ...]:

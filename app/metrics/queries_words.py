@@ -11,14 +11,16 @@ from app.web.figures import quantity, within
 Found = tuple[Metric, ReadingNow]
 
 
-def headline_words(rows: Sequence[MetricRow]) -> tuple[str, str]:
-    """The h1 and the sentence under it: the worst first, GREEN before BLUE, as the wall has it."""
+def headline_words(rows: Sequence[MetricRow], *, decides: bool = True) -> tuple[str, str]:
+    """The h1 and the sentence under it: the worst first, GREEN before BLUE. `decides` is False where nothing is left
+    to decide: traffic went back."""
     if not rows:
         return "The plan names no metrics", "Nothing is read, and nothing here counts as healthy."
     if bad := _having(rows, Verdict.CRITICAL):
         metric, reading = bad[0]
-        decides = f"Above {quantity(metric.critical, metric.unit)}. {metric.decision}"
-        return f"CRITICAL: {_named(metric, reading)}", f"{decides}{_more(bad, 'critical')}"
+        asked = f" {metric.decision}" if decides else " Traffic went back to BLUE."
+        text = f"Above {quantity(metric.critical, metric.unit)}.{asked}{_more(bad, 'critical')}"
+        return f"CRITICAL: {_named(metric, reading)}", text
     if dark := _having(rows, Verdict.UNKNOWN):
         return _unknown(dark, len(dark) == 2 * len(rows))
     if watched := _having(rows, Verdict.WARNING):

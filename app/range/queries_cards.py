@@ -53,7 +53,7 @@ _TICKS = {
         ("dns_refused", "DNS takes no change", "Route 53 refuses: the balancer moves, DNS stays behind"),
     ),
     "github": (("refuse", "Refuses changes", "It answers 403: the scripts of phase 2 fail"),),
-    "slotbook": (("refuse", "Refuses changes", "It answers 423, as if somebody held it: the port’s script fails"),),
+    "slotbook": (("refuse", "Refuses changes", "It answers 423: the port’s script fails"),),
 }
 _TITLES = {
     "blue": "Release BLUE",

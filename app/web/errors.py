@@ -108,8 +108,8 @@ async def _not_signed_in(request: Request, error: Exception) -> Response:
 
 async def _forbidden(request: Request, error: Exception) -> Response:
     assert isinstance(error, Forbidden)
-    todo = (f"It needs the right to {error.needs.replace('_', ' ')}.",) if error.needs else ()
-    problem = Problem(403, "forbidden", "Not for your position", f"{error.reason} Nothing was done.", todo)
+    needs = f" It needs the right to {error.needs.replace('_', ' ')}." if error.needs else ""
+    problem = Problem(403, "forbidden", "Not for your position", f"{error.reason}{needs} Nothing was done.")
     return problem_response(request, problem)
 
 
