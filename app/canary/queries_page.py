@@ -223,7 +223,8 @@ async def _alert_lines(
     since = row.started_at if row else None
     seen = await alerts_of(session, deployment, scope.plan, phase.target or "", since)
     newest = sorted(seen, key=lambda alert: alert.at, reverse=True)[:ALERTS_SHOWN]
-    return tuple(_alert_line(number, alert, phase, scope, row) for number, alert in enumerate(newest, 1))
+    lines = [_alert_line(number, alert, phase, scope, row) for number, alert in enumerate(newest, 1)]
+    return tuple(sorted(lines, key=lambda line: line.mark in ("ok", "hold")))  # first what the gate makes something of
 
 
 def _alert_line(number: int, alert: AlertSeen, phase: Phase, scope: Scope, row: CanaryRun | None) -> GateLine:
@@ -238,7 +239,7 @@ def _alert_line(number: int, alert: AlertSeen, phase: Phase, scope: Scope, row: 
 
 
 def _behind(line: Line) -> str:
-    parts = [f"{line.samples} samples"] if line.samples is not None else []
+    parts = [] if line.samples is None else ["1 sample" if line.samples == 1 else f"{line.samples} samples"]
     parts += [f"{line.age_s:.0f} s old"] if line.age_s is not None else []
     return ", ".join(parts)
 
