@@ -19,7 +19,7 @@ class Change(NamedTuple):
 class Told(NamedTuple):
     """So many changes that stand at the vote of another question already, and would only be said again."""
 
-    count: int
+    changes: int
     key: str
     position: str
     is_you: bool

@@ -65,7 +65,7 @@ async def test_what_outdates_several_votes_is_said_at_one(
         scope = await scope_of(deployment, login)
         view = votes_view(await database.read(lambda session: ground_of(session, scope)))
         rows = [row for row in view.rows if row.state == "outdated"]
-        return {row.key: (len(row.changes), [(t.count, t.key, t.is_you) for t in row.told]) for row in rows}
+        return {row.key: (len(row.changes), [(t.changes, t.key, t.is_you) for t in row.told]) for row in rows}
 
     first = (1, "infrastructure", False)
     assert await seen_by("executive") == {
