@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import passwords
+from app.accounts.queries_words import people_words, tokens_words
 from app.accounts.views import PeopleView, PersonRow, SeatChoice, SeatGroup, TokenRow, TokensView
 from app.db.tables import ApiToken, Deployment, Person, PlanVersion, RosterSeat, WebSession
 from app.domain.plan import Plan, Position
@@ -87,7 +88,7 @@ async def people(session: AsyncSession, viewer: Viewer) -> PeopleView:
         .order_by(Person.is_disabled, func.lower(Person.name), Person.id)
     )
     found = tuple(_person_row(person, count, at) for person, count, at in rows.all())
-    return PeopleView(found, viewer.person_id, viewer.now)
+    return PeopleView(*people_words(found), found, viewer.person_id, viewer.now)
 
 
 def _person_row(person: Person, seats: int, last_seen: datetime | None) -> PersonRow:
@@ -113,7 +114,7 @@ async def tokens(session: AsyncSession, viewer: Viewer) -> TokensView:
     found = tuple(_token_row(token, title, maker, viewer.now) for token, title, maker in rows)
     deployments = await session.execute(select(Deployment.id, Deployment.title).order_by(Deployment.id.desc()))
     choices = (("0", "All deployments"), *((str(key), f"{title} (number {key})") for key, title in deployments))
-    return TokensView(found, choices, viewer.now)
+    return TokensView(*tokens_words(found, viewer.now), found, choices, viewer.now)
 
 
 def _token_row(token: ApiToken, title: str | None, maker: str, now: datetime) -> TokenRow:

@@ -42,6 +42,8 @@ class PersonRow:
 class PeopleView:
     """`own_id` is the administrator who looks: nobody disables the own account."""
 
+    title: str
+    text: str
     people: tuple[PersonRow, ...]
     own_id: int
     now: datetime
@@ -63,6 +65,8 @@ class TokenRow:
 
 @dataclass(frozen=True, slots=True)
 class TokensView:
+    title: str
+    text: str
     tokens: tuple[TokenRow, ...]
     deployments: tuple[tuple[str, str], ...]
     now: datetime

@@ -22,7 +22,7 @@ from app.eventlog.log import versions_of
 from app.phases.commands_rows import rows_of
 from app.phases.queries import phase_of
 from app.web.access import NotFound, Scope
-from app.web.figures import hms, took
+from app.web.figures import about, hms, took
 
 ALERTS_SHOWN = 8
 
@@ -64,6 +64,7 @@ async def canary_view(session: AsyncSession, scope: Scope, key: str) -> CanaryVi
         advice=advice,
         mark=mark,
         word=word,
+        left=_left(phase, row),
         steps=tuple(_step(phase, number, row, judgement, deployment, now) for number in range(len(phase.canary))),
         observed=_observed(phase, row, operation),
         verdict=judgement.verdict.value if judgement else "",
@@ -127,7 +128,7 @@ def _step(
     now: datetime,
 ) -> ShareStep:
     step = phase.canary[number]
-    lasts = f"{took(step.dwell_s)} planned"
+    lasts = f"{about(step.dwell_s)} planned"
     if row is None or number > row.step:
         return ShareStep(step.percent, "ahead", lasts)
     if row.state in (State.ROLLING_BACK, State.ROLLED_BACK):
@@ -146,6 +147,17 @@ def _step(
         return ShareStep(step.percent, "now", "dwelling", row.step_since, ends_at)
     said = {State.INCONCLUSIVE: "paused", State.GATE: "at the gate", State.SHIFTING: "shifting"}
     return ShareStep(step.percent, "now", said.get(State(row.state), "waiting"))
+
+
+def _left(phase: Phase, row: CanaryRun | None) -> str:
+    """The dwell times that are left by the plan. How long a gate waits for people nobody knows."""
+    if row is None:
+        return f"{about(sum(step.dwell_s for step in phase.canary))} by the plan, and as long as the gates take"
+    if row.finished_at is not None or row.state in (State.ROLLING_BACK, State.ROLLED_BACK, State.DONE):
+        return ""
+    later_s = sum(step.dwell_s for step in phase.canary[row.step + 1 :])
+    left_s = dwell_left_s(run_of(row), phase) + later_s
+    return f"at least {about(left_s)} left by the plan" if left_s > 0 else ""
 
 
 def _observed(phase: Phase, row: CanaryRun | None, operation: Operation | None) -> tuple[tuple[str, str], ...]:
@@ -211,7 +223,8 @@ async def _alert_lines(
     since = row.started_at if row else None
     seen = await alerts_of(session, deployment, scope.plan, phase.target or "", since)
     newest = sorted(seen, key=lambda alert: alert.at, reverse=True)[:ALERTS_SHOWN]
-    return tuple(_alert_line(number, alert, phase, scope, row) for number, alert in enumerate(newest, 1))
+    lines = [_alert_line(number, alert, phase, scope, row) for number, alert in enumerate(newest, 1)]
+    return tuple(sorted(lines, key=lambda line: line.mark in ("ok", "hold")))  # first what the gate makes something of
 
 
 def _alert_line(number: int, alert: AlertSeen, phase: Phase, scope: Scope, row: CanaryRun | None) -> GateLine:
@@ -226,7 +239,7 @@ def _alert_line(number: int, alert: AlertSeen, phase: Phase, scope: Scope, row: 
 
 
 def _behind(line: Line) -> str:
-    parts = [f"{line.samples} samples"] if line.samples is not None else []
+    parts = [] if line.samples is None else ["1 sample" if line.samples == 1 else f"{line.samples} samples"]
     parts += [f"{line.age_s:.0f} s old"] if line.age_s is not None else []
     return ", ".join(parts)
 

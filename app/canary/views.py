@@ -56,6 +56,8 @@ class CanaryView:
     advice: str
     mark: str
     word: str
+    left: str
+    """How long it takes still, at the least: the plan's dwell times. Empty once it is over."""
     steps: tuple[ShareStep, ...]
     observed: tuple[tuple[str, str], ...]
     """Terms and values: what was wanted, what the balancer says, what probes see with its error."""

@@ -49,6 +49,8 @@ class Change(StrEnum):
 
 _BEFORE_SWITCH = (State.PREPARING, State.PROCEEDED, State.ARMED)
 AFTER_SWITCH_BEGAN = (State.SWITCHING, State.SWITCHED, State.ROLLING_BACK, State.COMPLETED)
+GONE_BACK = (State.ROLLING_BACK, State.ROLLED_BACK)
+"""Nothing is left to decide about going back."""
 
 TRANSITIONS: dict[tuple[State, Change], State] = {
     (State.PREPARING, Change.PROCEED): State.PROCEEDED,

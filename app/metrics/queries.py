@@ -9,11 +9,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import once
 from app.db.tables import Deployment, ProbeSummary, Reading, TargetState
+from app.domain.deployments import GONE_BACK, State
 from app.domain.metrics import Verdict, health, is_figure, judge, without_false_idle
 from app.domain.plan import Plan
 from app.domain.sides import Side
 from app.eventlog.log import versions_of
-from app.metrics.views import ChartPoint, ChartView, MetricRow, MetricsPanel, Point, ReadingNow, Readings
+from app.metrics.queries_words import headline_words
+from app.metrics.views import (
+    ChartPoint,
+    ChartView,
+    HeadlineView,
+    MetricRow,
+    MetricsPanel,
+    Point,
+    ReadingNow,
+    Readings,
+)
 from app.web.figures import quantity, within
 from app.web.mission import HealthView
 
@@ -180,12 +191,20 @@ async def panel(session: AsyncSession, deployment: Deployment, plan: Plan, now: 
     moments = [reading.at for reading in readings.values() if reading.at is not None]
     return MetricsPanel(
         rows=rows_of(plan, readings, None, now),
-        decisions=decisions(plan, readings.values()),
+        decisions=() if State(deployment.state) in GONE_BACK else decisions(plan, readings.values()),
         newest_at=max(moments, default=None),
         now=now,
         versions=versions,
         url=f"/d/{deployment.id}/metrics/_panel",
     )
+
+
+async def headline(session: AsyncSession, deployment: Deployment, plan: Plan, now: datetime) -> HeadlineView:
+    """The metrics page's first sentence."""
+    versions = await versions_of(session, deployment.id)
+    rows = rows_of(plan, await latest(session, deployment, plan, now), None, now)
+    words = headline_words(rows, decides=State(deployment.state) not in GONE_BACK)
+    return HeadlineView(*words, versions, f"/d/{deployment.id}/metrics/_headline")
 
 
 def decisions(plan: Plan, readings: Iterable[ReadingNow]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.db.tables import BreakGlass, Deployment, Operation, TargetState
-from app.domain.deployments import AFTER_SWITCH_BEGAN, State
+from app.domain.deployments import AFTER_SWITCH_BEGAN, GONE_BACK, State
 from app.domain.metrics import Verdict
 from app.domain.operations import Kind
 from app.domain.plan import Metric, Plan
@@ -17,7 +17,7 @@ from app.triggers.queries import Standing
 from app.triggers.queries_banner import living, starts_at
 from app.triggers.queries_words import cause_of, running
 from app.web.figures import age, hms, plain, quantity, within
-from app.web.mission import BannerView, TrafficView
+from app.web.mission import BannerView, LivingText, TrafficView
 
 Aside = tuple[str, str]
 
@@ -101,9 +101,11 @@ def _rollback_running(facts: Facts) -> WallBanner | None:
     rollback = facts.plan.production.rollback
     within_s = rollback.within_s if rollback else 30.0
     blue = facts.traffic.observed_blue
-    seen = "Probes have no answer yet." if blue is None else f"{blue} % of traffic on BLUE, should be 100 %."
+    seen, share = "Probes have no answer yet.", None
     if blue == 100:
         seen = "All traffic is on BLUE. The checks are running."
+    elif blue is not None:
+        seen, share = "", _share("blue", blue, " of traffic on BLUE, should be 100 %.")
     is_late = (facts.now - operation.clicked_at).total_seconds() > within_s
     aside = ("Not verified in time", "escalated") if is_late else None
     return WallBanner(
@@ -113,7 +115,13 @@ def _rollback_running(facts: Facts) -> WallBanner | None:
         aside,
         started_at=operation.clicked_at,
         ends_at=operation.clicked_at + timedelta(seconds=within_s),
+        living=share,
     )
+
+
+def _share(side: str, percent: float, after: str) -> LivingText:
+    """A share that goes on living beside the traffic's own card: the two must never say different things."""
+    return LivingText("", (f"traffic.{side}", plain(percent), "%"), after)
 
 
 def _trigger(facts: Facts) -> WallBanner | None:
@@ -162,7 +170,8 @@ def _critical(facts: Facts) -> WallBanner | None:
     metric, reading = bad[0]
     more = f" {len(bad) - 1} more critical." if len(bad) > 1 else ""
     title = f"CRITICAL: {reading.side} {within(metric.title)}"
-    text = f"Above {quantity(metric.critical, metric.unit)}. {metric.decision}{more}"
+    asked = "" if facts.state in GONE_BACK else f" {metric.decision}"
+    text = f"Above {quantity(metric.critical, metric.unit)}.{asked}{more}"
     return WallBanner("crit", title, text, _who(facts), reading=_living(metric, reading))
 
 
@@ -191,8 +200,9 @@ def _switch_running(facts: Facts) -> WallBanner | None:
         return WallBanner("run", "T−5: checking GREEN and the balancer", "Nothing is written before they pass.")
     if operation.observed_100_at is None:
         green = facts.traffic.observed_green
-        seen = "Probes have no answer yet." if green is None else f"{green} % of traffic is on GREEN."
-        return WallBanner("run", "Switching to GREEN", seen)
+        if green is None:
+            return WallBanner("run", "Switching to GREEN", "Probes have no answer yet.")
+        return WallBanner("run", "Switching to GREEN", "", living=_share("green", green, " of traffic is on GREEN."))
     ends_at = operation.written_at + timedelta(seconds=_last_stage_s(facts.plan))
     text = f"Checks run until T+{_last_stage_s(facts.plan):g}."
     return WallBanner("run", "GREEN serves 100 %. Watching.", text, started_at=operation.written_at, ends_at=ends_at)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from app.accounts.policy import may
-from app.metrics.queries import charts, panel
+from app.metrics.queries import charts, headline, panel
 from app.metrics.queries_wall import t_zero, wall
 from app.web.access import Scope, database
 from app.web.rendering import fragment, mission_of, page, shared_fragment
@@ -41,6 +41,7 @@ async def show_metrics(request: Request, scope: Watcher) -> Response:
         request,
         scope,
         "metrics/metrics.html",
+        head=await read(lambda session: headline(session, scope.deployment, scope.plan, scope.now)),
         metrics=await read(lambda session: panel(session, scope.deployment, scope.plan, scope.now)),
         charts=await read(lambda session: charts(session, scope.deployment, scope.plan, scope.now)),
         zero_at=await read(lambda session: t_zero(session, scope.deployment)),
@@ -56,4 +57,15 @@ async def show_panel(request: Request, scope: Watcher) -> Response:
         "metrics/_panel.html",
         "metrics",
         lambda session: panel(session, scope.deployment, scope.plan, scope.now),
+    )
+
+
+@router.get("/metrics/_headline")
+async def show_headline(request: Request, scope: Watcher) -> Response:
+    return await shared_fragment(
+        request,
+        scope,
+        "metrics/_headline.html",
+        "head",
+        lambda session: headline(session, scope.deployment, scope.plan, scope.now),
     )

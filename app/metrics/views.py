@@ -135,6 +135,16 @@ class MetricsPanel:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadlineView:
+    """The metrics page's h1 and the sentence under it."""
+
+    title: str
+    text: str
+    versions: Mapping[str, int]
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class WallView:
     banner: WallBanner
     rows: tuple[MetricRow, ...]

@@ -20,9 +20,13 @@ from app.phases.queries_span import marks_of, span_of, times_of
 from app.phases.queries_words import lead_of, mark_of, phase_words
 from app.phases.views import Control, MarksView, PhasePage, PhaseView
 from app.scripts.queries import Bound, ended_with, open_commands, scripts_of
+from app.steps.queries import unsettled
 from app.steps.queries_panels import after_view, steps_view
 from app.steps.views import Trouble as StepTrouble
 from app.web.access import Scope
+
+SHORT = 90
+"""Characters of a reason that may be said twice, in the list and at the press."""
 
 
 async def phase_page(
@@ -57,7 +61,9 @@ async def phase_view(session: AsyncSession, scope: Scope, phase: Phase) -> Phase
     mark, word = mark_of(phase, state)
     earlier = await earlier_phases(session, deployment, scope.plan) if state is State.RUNNING else {}
     span = span_of(deployment, scope.plan.timezone, phase, row, times, earlier.get(phase.key, ()))
-    headline, advice = phase_words(scope, deployment, phase, state, span, conditions, exits)
+    is_led = state is State.RUNNING and phase.kind not in BY_COURSE
+    left = (await unsettled(session, deployment, phase))[0] if is_led else []
+    headline, advice = phase_words(scope, deployment, phase, state, span, conditions, exits, left)
     running = await open_commands(session, scope.id, phase)
     is_ended = state in (State.ABORTED, State.SKIPPED)
     ended = await ended_with(session, scope.id, phase, row.state_since) if is_ended else ""
@@ -129,12 +135,12 @@ def _controls(
     run now."""
     if phase.kind in BY_COURSE:
         return ()
-    unmet = "; ".join(condition.text for condition in conditions if not condition.is_met)
-    closed = {
-        "start": unmet,
-        "resume": unmet,
-        "complete": "; ".join(condition.text for condition in exits if not condition.is_met),
-    }
+    lists = (
+        ("start", "Before it starts", conditions),
+        ("resume", "Before it goes on", conditions),
+        ("complete", "Before it is complete", exits),
+    )
+    closed = {key: _why_closed(title, rows) for key, title, rows in lists}
     found: list[Control] = []
     for control in _CONTROLS:
         change = CHANGES[control.key]
@@ -146,6 +152,12 @@ def _controls(
                 says = f"Ends its script, with all it started: {listed(running)}. {says}"
             found.append(_filled(control, url, closed.get(control.key, ""), says))
     return tuple(found)
+
+
+def _why_closed(title: str, rows: Sequence[Condition]) -> str:
+    """Why a press is shut; "" where it is not. The list stands above it: what is long there is not said again."""
+    unmet = "; ".join(condition.text for condition in rows if not condition.is_met)
+    return unmet if len(unmet) <= SHORT else f"Opens when all of “{title}” is met."
 
 
 def _filled(control: Control, url: str, closed: str, says: str) -> Control:

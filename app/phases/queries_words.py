@@ -106,8 +106,9 @@ def phase_words(
     span: Span,
     conditions: tuple[Condition, ...],
     exits: tuple[Condition, ...],
+    left: Sequence[str],
 ) -> tuple[str, str]:
-    """The h1: state and next move."""
+    """The h1: state and next move. `left`: the steps of a phase that runs which are not done yet."""
     name = f"Phase {phase.number}, {in_sentence(phase.title)}"
     lead = lead_of(scope.plan, phase)
     if phase.kind == "rollback":
@@ -129,6 +130,9 @@ def phase_words(
             return f"{name}: every step is done, complete it", f"{over}{lead} completes it."
         case State.RUNNING if exits[0].key == "failed":
             return f"{name}: a step failed", f"{over}{exits[0].text}. {lead} decides: again, by hand, or hold."
+        case State.RUNNING if left:
+            more = f"{len(left)} of {len(phase.actions)} steps are open." if len(left) > 1 else ""
+            return f"Phase {phase.number} is running: {in_sentence(left[0])} next", f"{over}{more}".strip()
         case State.RUNNING:
             return f"{name}: running", f"{over}{exits[0].text}."
         case State.ON_HOLD if unmet:

@@ -52,11 +52,13 @@ class AwsForm(KnobForm):
         return {group: {"faults": faults_of(**self.model_dump(exclude={"key"}))}}
 
 
-class GithubForm(KnobForm):
+class RefusingForm(KnobForm):
+    """Of a stand-in that can be made to refuse changes."""
+
     refuse: bool = False
 
 
-Group = Literal["blue", "green", "balancer", "customers", "aws", "github"]
+Group = Literal["blue", "green", "balancer", "customers", "aws", "github", "slotbook"]
 
 FORMS: dict[Group, type[KnobForm]] = {
     "blue": ReleaseForm,
@@ -64,7 +66,8 @@ FORMS: dict[Group, type[KnobForm]] = {
     "balancer": BalancerForm,
     "customers": CustomersForm,
     "aws": AwsForm,
-    "github": GithubForm,
+    "github": RefusingForm,
+    "slotbook": RefusingForm,
 }
 
 

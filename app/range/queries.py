@@ -111,6 +111,7 @@ def _headline(found: RangeStatus | str) -> tuple[str, str]:
     if isinstance(found, str):
         return "The range does not answer", "Nothing can be turned until it does. Look where `make run` was started."
     names = {"blue": "BLUE", "green": "GREEN", "balancer": "The balancer", "aws": "AWS"}
+    names |= {"github": "GitHub’s stand-in", "slotbook": "The slot book’s stand-in"}
     faults = [f"{name}: {said}" for group, name in names.items() if (said := wrong(group, found.knobs.get(group, {})))]
     if not faults:
         return "All is well in the range", "Make something go wrong, and see whether the team finds out."

@@ -38,6 +38,7 @@ _NUMBERS = {
         ("throttled_percent", "Calls that are throttled", "%", 100),
     ),
     "github": (),
+    "slotbook": (),
 }
 _TICKS = {
     "blue": _RELEASE_TICKS,
@@ -52,6 +53,7 @@ _TICKS = {
         ("dns_refused", "DNS takes no change", "Route 53 refuses: the balancer moves, DNS stays behind"),
     ),
     "github": (("refuse", "Refuses changes", "It answers 403: the scripts of phase 2 fail"),),
+    "slotbook": (("refuse", "Refuses changes", "It answers 423: the port’s script fails"),),
 }
 _TITLES = {
     "blue": "Release BLUE",
@@ -60,6 +62,7 @@ _TITLES = {
     "customers": "Customers",
     "aws": "Simulated AWS",
     "github": "GitHub’s stand-in",
+    "slotbook": "Slot book’s stand-in",
 }
 _BUTTONS = {
     "green": "Set GREEN",
@@ -68,6 +71,7 @@ _BUTTONS = {
     "customers": "Set the customers",
     "aws": "Set AWS",
     "github": "Set GitHub",
+    "slotbook": "Set the slot book",
 }
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {

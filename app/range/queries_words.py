@@ -56,6 +56,8 @@ _WRONG = {
     "late_ms": "applies {value} ms late",
     "faults": "{value} faults",
 }
+_STAND_INS = {"github": {"refuse": "refuses changes"}, "slotbook": {"refuse": "refuses changes"}}
+"""Whose knobs say it in other words."""
 
 
 def turned(before: Knobs, after: Knobs) -> tuple[str, ...]:
@@ -74,7 +76,8 @@ def wrong(group: str, knobs: Mapping[str, Any]) -> str:
     """What is wrong on purpose: "+800 ms, 5 % fail"; empty where all is well."""
     if group == "customers":
         return ""
-    return ", ".join(text.format(value=_figure(knobs[name])) for name, text in _WRONG.items() if knobs.get(name))
+    words = _WRONG | _STAND_INS.get(group, {})
+    return ", ".join(text.format(value=_figure(knobs[name])) for name, text in words.items() if knobs.get(name))
 
 
 def _figure(value: object) -> str:

@@ -1,7 +1,8 @@
 """Reads of the board: the votes with what became of them, the gate with what is missing, the team, the headline."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,7 @@ from app.domain.signoff_words import advice, board_headline, change_words, missi
 from app.domain.signoffs import Binding, Difference, Gate, GateVerdict, VoteLine, VoteState, evaluate, fingerprint
 from app.eventlog.log import versions_of
 from app.signoffs.queries import VOTING, binding_from, gate_on, standing_votes
-from app.signoffs.views import Board, Change, GateView, HeadlineView, Rights, TeamView, VoteRow, VotesView
+from app.signoffs.views import Board, Change, GateView, HeadlineView, Rights, TeamView, Told, VoteRow, VotesView
 from app.web.access import Scope
 
 _LAMPS = {
@@ -105,7 +106,7 @@ def votes_view(ground: Ground) -> VotesView:
     scope, deployment = ground.scope, ground.deployment
     return VotesView(
         url=f"/d/{scope.id}/board",
-        rows=tuple(_row(ground, line) for line in ground.gate.lines),
+        rows=said_once([_row(ground, line) for line in ground.gate.lines]),
         attempt=deployment.attempt,
         is_open=ground.state in VOTING,
         shown=fingerprint(ground.binding),
@@ -143,6 +144,23 @@ def _row(ground: Ground, line: VoteLine) -> VoteRow:
         counts_until=vote.expires_at if vote and is_settled and is_open else None,
         changes=tuple(_change(ground, difference) for difference in line.differences),
     )
+
+
+def said_once(rows: Sequence[VoteRow]) -> tuple[VoteRow, ...]:
+    """The same rows, but each change stands at one vote only: at one's own, else at the first. The others name it."""
+    at: dict[Change, VoteRow] = {}
+    for row in sorted(rows, key=lambda row: not row.is_you):
+        for change in row.changes:
+            at.setdefault(change, row)
+    return tuple(_without_told(row, at) for row in rows)
+
+
+def _without_told(row: VoteRow, at: Mapping[Change, VoteRow]) -> VoteRow:
+    own = tuple(change for change in row.changes if at[change] is row)
+    counts = Counter(at[change].key for change in row.changes if at[change] is not row)
+    there = {other.key: other for other in at.values()}
+    told = tuple(Told(count, key, there[key].position, there[key].is_you) for key, count in counts.items())
+    return replace(row, changes=own, told=told)
 
 
 def _ended_row(question: Question, ended: Signoff, title: str, *, is_you: bool, has_ballot: bool) -> VoteRow:

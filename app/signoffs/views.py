@@ -16,6 +16,15 @@ class Change(NamedTuple):
     note: str = ""
 
 
+class Told(NamedTuple):
+    """So many changes that stand at the vote of another question already, and would only be said again."""
+
+    changes: int
+    key: str
+    position: str
+    is_you: bool
+
+
 @dataclass(frozen=True, slots=True)
 class VoteRow:
     """One question. `state` is a lamp: wait go nogo outdated withdrawn expired. `has_ballot`: this person may vote."""
@@ -33,6 +42,7 @@ class VoteRow:
     counts_until: datetime | None = None
     """When a GO expires; None for every other state."""
     changes: tuple[Change, ...] = ()
+    told: tuple[Told, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

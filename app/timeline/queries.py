@@ -24,12 +24,13 @@ DECISIONS = ("deployment", "signoffs", "checklists", "decisions", "incidents", "
 MEASURED = ("metrics", "triggers")
 _PILLS: tuple[tuple[Show, str, str], ...] = (
     ("all", "All", ""),
-    ("decisions", "Decisions", "board"),
-    ("traffic", "Traffic", "traffic"),
-    ("metrics", "Metrics", "wall"),
-    ("notes", "Notes", "note"),
+    ("decisions", "Decisions", ""),
+    ("traffic", "Traffic", ""),
+    ("metrics", "Metrics", ""),
+    ("notes", "Notes", ""),
     ("problems", "Problems", "warn"),
 )
+"""With probes and seats they are eight, in one line: only what is trouble has a mark."""
 _ICONS = {
     "signoffs": "board",
     "checklists": "list",

@@ -107,7 +107,7 @@ def _armed(facts: Facts) -> Words:
         return Words(title, "A press now would be refused at T−5, and no traffic would move.")
     planned = f"Planned for {facts.planned}. "
     if may:
-        text = f"{planned}Lift the cover, press once. BLUE stays warm: rollback is one guarded press away."
+        text = f"{planned}Lift the cover, press once. BLUE stays warm: rollback is two presses, {facts.takes}."
         return Words("Armed. You can switch now.", text)
     return Words(f"Armed. {facts.can_switch} can switch now.", f"{planned}Every check at T−5 would be YES now.")
 

@@ -61,6 +61,10 @@ class NotFound(Exception):
     """No such thing, or nothing this person may know of."""
 
 
+class NoDeployment(NotFound):
+    """The deployment itself: no page of it leads anywhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """The person behind a browser's session. `now` is database time at the start of the request."""
@@ -313,7 +317,7 @@ async def find_scope(request: Request, session: AsyncSession, viewer: Viewer, de
         )
     ).one_or_none()
     if row is None:
-        raise NotFound("There is no such deployment.")
+        raise NoDeployment("There is no such deployment.")
     deployment, digest = row
     plan = await plan_by_hash(session, digest)
     rows = await session.scalars(
@@ -328,7 +332,7 @@ async def find_scope(request: Request, session: AsyncSession, viewer: Viewer, de
         if row.position in positions
     )
     if not seats and not viewer.is_admin:
-        raise NotFound("There is no such deployment.")
+        raise NoDeployment("There is no such deployment.")
     capabilities = capabilities_of(plan, frozenset(seat.position for seat in seats), is_admin=viewer.is_admin)
     return Scope(viewer, deployment, plan, digest, seats, capabilities, settings(request))
 

@@ -1,7 +1,8 @@
 """Refusals and failures, in words: a panel for htmx, a page for browsers, problem+json for machines."""
 
+import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 import structlog
@@ -12,12 +13,14 @@ from sqlalchemy.exc import DataError, DBAPIError
 from starlette.exceptions import HTTPException
 
 from app.domain.errors import Rejected
-from app.web.access import Forbidden, NotFound, NotSignedIn
+from app.web.access import Forbidden, NoDeployment, NotFound, NotSignedIn
 from app.web.form import field_errors
 from app.web.rendering import is_htmx, notice, plain_page
 from app.web.security import HEADERS
 
 log = structlog.get_logger()
+
+_OF_A_DEPLOYMENT = re.compile(r"/d/\d{1,18}(?=/.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Problem:
     todo: tuple[str, ...] = ()
     reference: str = ""
     link: tuple[str, str] | None = None
+    leads_back: bool = True
+    """Whether the deployment of the address is there to go back to."""
 
 
 def problem_response(request: Request, problem: Problem) -> Response:
@@ -50,7 +55,15 @@ def problem_response(request: Request, problem: Problem) -> Response:
         panel.headers["HX-Retarget"] = "#notice"
         panel.headers["HX-Reswap"] = "innerHTML"
         return panel
-    return plain_page(request, "problem.html", status=problem.status, problem=problem)
+    return plain_page(request, "problem.html", status=problem.status, problem=_with_way_back(request, problem))
+
+
+def _with_way_back(request: Request, problem: Problem) -> Problem:
+    """A page that cannot be shown leads back to the deployment it belongs to, where there is one."""
+    own = _OF_A_DEPLOYMENT.match(request.url.path)
+    if problem.link or own is None or not problem.leads_back:
+        return problem
+    return replace(problem, link=("Back to the deployment", own[0]))
 
 
 def install(app: FastAPI) -> None:
@@ -95,15 +108,14 @@ async def _not_signed_in(request: Request, error: Exception) -> Response:
 
 async def _forbidden(request: Request, error: Exception) -> Response:
     assert isinstance(error, Forbidden)
-    todo = (f"It needs the right to {error.needs.replace('_', ' ')}.",) if error.needs else ()
-    problem = Problem(403, "forbidden", "Not for your position", f"{error.reason} Nothing was done.", todo)
+    needs = f" It needs the right to {error.needs.replace('_', ' ')}." if error.needs else ""
+    problem = Problem(403, "forbidden", "Not for your position", f"{error.reason}{needs} Nothing was done.")
     return problem_response(request, problem)
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
-    return problem_response(
-        request, Problem(404, "not_found", "Not found", str(error), ("Go back to the list of deployments.",))
-    )
+    is_there = not isinstance(error, NoDeployment)
+    return problem_response(request, Problem(404, "not_found", "Not found", str(error), leads_back=is_there))
 
 
 async def _unreadable(request: Request, error: Exception) -> Response:
@@ -123,7 +135,7 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         text = "No page has this address. Nothing was done."
-        return problem_response(request, Problem(404, "http", "Not found", text, ("Go back to the list.",)))
+        return problem_response(request, Problem(404, "http", "Not found", text))
     text = "This address does not take that. Nothing was done." if error.status_code == 405 else str(error.detail)
     return problem_response(request, Problem(error.status_code, "http", "This was not done", text))
 

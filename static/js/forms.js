@@ -72,10 +72,10 @@ function answered(event) {
   if (key && status < 500) key.value = freshKey();
 }
 
-/** The form went away with its answer, or was folded away: the focus stays in its row while one sees it, else at the
-    panel's heading. */
+/** The form went away with its answer, or was folded away: the focus stays in its row while one sees it, else at what the
+    answer is about ([data-answer]), else at the panel's heading. */
 function stay(panel, row) {
-  const next = (row?.checkVisibility() ? row.querySelector("summary, textarea, button, a") : null) ?? panel?.querySelector("[tabindex], summary, h1, h2");
+  const next = (row?.checkVisibility() ? row.querySelector("summary, textarea, button, a") : null) ?? panel?.querySelector("[data-answer]") ?? panel?.querySelector("[tabindex], summary, h1, h2");
   if (!next) return;
   if (next.tabIndex < 0) next.tabIndex = -1;
   next.focus();

@@ -322,6 +322,8 @@ async def test_the_page_says_each_line_with_its_value(
     lead = await scope_of(at_ten, "devops_lead")
     view = await database.read(lambda s: canary_view(s, lead, PHASE))
     assert view.verdict == "PENDING"
+    assert view.left.startswith("at least ")
+    assert view.left.endswith(" left by the plan")
     assert [line.title for line in view.proceed][:5] == [
         line.title
         for line in plan.phase(PHASE).canary_gate.proceed_if  # type: ignore[union-attr]

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 ClientAs = Callable[[str | None], Awaitable[httpx.AsyncClient]]
-PAGES = ("/wall", "/wall/_panel", "/wall/_head", "/metrics", "/metrics/_panel")
+PAGES = ("/wall", "/wall/_panel", "/wall/_head", "/metrics", "/metrics/_panel", "/metrics/_headline")
 
 
 @pytest.fixture

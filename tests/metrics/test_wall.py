@@ -13,9 +13,9 @@ from app.deployments.commands import database_now
 from app.domain.plan import Plan
 from app.domain.sides import Side
 from app.metrics.commands import PostedReading, store
-from app.metrics.queries import BIN_S, SPAN_S, charts, health_of, history, in_service, panel, trend
+from app.metrics.queries import BIN_S, SPAN_S, charts, headline, health_of, history, in_service, panel, trend
 from app.metrics.queries_wall import wall_of
-from app.metrics.views import WallView
+from app.metrics.views import HeadlineView, WallView
 from app.web.templates import page_templates
 from tests.metrics.scripted_source import CALM
 
@@ -192,7 +192,9 @@ async def test_a_running_rollback_outranks_everything(stage: Stage) -> None:
     await stage.traffic(set_blue=100, blue=13, green=11)
     view = await stage.wall()
     assert view.banner.title == "ROLLBACK RUNNING"
-    assert view.banner.text == "54 % of traffic on BLUE, should be 100 %."
+    assert view.banner.living is not None
+    assert view.banner.living.reading == ("traffic.blue", "54", "%"), "it goes on living, as the card beside it does"
+    assert view.banner.living.between == " of traffic on BLUE, should be 100 %."
     assert view.banner.started_at is not None
     assert view.banner.ends_at == view.banner.started_at + timedelta(seconds=30)
     assert (view.operation.state, view.operation.running_since) == ("run", stage.ago(5))
@@ -345,3 +347,53 @@ async def test_the_fragments_render_in_every_state(stage: Stage) -> None:
     assert html.count("UNKNOWN") == 1
     assert "CRITICAL" in html
     assert "Continue or rollback?" in html
+
+
+# ── the metrics page's first sentence ─────────────────────────────────────────────────────────────────────────────
+
+
+async def first_sentence(stage: Stage) -> tuple[str, str]:
+    async def query(session: AsyncSession) -> HeadlineView:
+        deployment = await session.get_one(Deployment, stage.deployment.id, populate_existing=True)
+        return await headline(session, deployment, stage.plan, stage.now)
+
+    found = await stage.database.read(query)
+    return found.title, found.text
+
+
+@pytest.mark.parametrize(
+    ("green", "title", "text"),
+    [
+        ({}, "Normal: every metric is within its limits", "Nothing to do."),
+        ({"memory": 83.0}, "Watch GREEN memory usage 83\u00a0%", "Above 80\u00a0%; critical is above 90\u00a0%."),
+        ({"memory": 83.0, "cpu": None}, "UNKNOWN: GREEN CPU usage", "No reading to rely on"),
+        (
+            {"error_rate": 2.6, "cpu": None},
+            "CRITICAL: GREEN error rate 2.6\u00a0%",
+            "Above 1\u00a0%. Continue or rollback?",
+        ),
+    ],
+)
+async def test_it_names_the_worst_and_what_to_do(
+    stage: Stage, green: dict[str, float | None], title: str, text: str
+) -> None:
+    await on_green(stage)
+    await stage.readings(green=green)
+    found = await first_sentence(stage)
+    assert found[0] == title
+    assert found[1].startswith(text)
+
+
+async def test_without_any_reading_it_says_so(stage: Stage) -> None:
+    assert (await first_sentence(stage))[0] == "UNKNOWN: no readings at all"
+
+
+async def test_after_a_rollback_nobody_is_asked_whether_to_roll_back(stage: Stage) -> None:
+    await on_green(stage)
+    await stage.readings(green={"error_rate": 2.6})
+    await stage.traffic(set_blue=100, blue=24, green=0)
+    await stage.state("rolled_back")
+    title, text = await first_sentence(stage)
+    assert title == "CRITICAL: GREEN error rate 2.6\u00a0%"
+    assert text == "Above 1\u00a0%. Traffic went back to BLUE."
+    assert (await stage.wall()).banner.text == "Above 1\u00a0%."

@@ -65,6 +65,18 @@ async def test_every_panel_of_a_page_can_be_fetched_again(web: Web, login: str) 
         assert f'id="{root[1]}"' in page, url
 
 
+async def test_a_page_that_is_not_there_leads_back_to_its_deployment(web: Web) -> None:
+    client = await web.client_as("executive")
+    back = f'href="/d/{web.deployment.id}"'
+    for path in ("/phases/nothing", "/nothing"):
+        answer = await client.get(f"/d/{web.deployment.id}{path}")
+        assert answer.status_code == 404
+        assert "Back to the deployment" in answer.text
+        assert back in answer.text
+    assert "Back to the deployment" not in (await client.get("/d/999999/board")).text
+    assert "Back to the deployment" not in (await client.get("/nothing")).text
+
+
 async def test_who_is_not_on_the_roster_finds_nothing(web: Web) -> None:
     async def add(session: AsyncSession) -> None:
         now = await database_now(session)
@@ -74,6 +86,7 @@ async def test_who_is_not_on_the_roster_finds_nothing(web: Web) -> None:
     client = await web.client_as("stranger")
     for path in ("", "/home/_now", "/home/_panels", "/home/_team", "/range"):
         assert (await client.get(f"/d/{web.deployment.id}{path}")).status_code == 404
+    assert "Back to the deployment" not in (await client.get(f"/d/{web.deployment.id}/range")).text
     listed = await client.get("/")
     assert "No deployment yet" in listed.text
     assert "ALAWAEL" not in listed.text

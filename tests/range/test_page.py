@@ -88,6 +88,18 @@ async def test_a_turn_is_in_force_and_in_the_timeline(ranged: RangeWeb, login: s
     assert "GREEN: +800 ms, 503 to everything" in page
 
 
+@pytest.mark.parametrize(("group", "name"), [("github", "GitHub’s stand-in"), ("slotbook", "The slot book’s stand-in")])
+async def test_a_stand_in_that_refuses_is_turned_and_named(ranged: RangeWeb, group: str, name: str) -> None:
+    client = await ranged.client_as("devops_lead")
+    assert (await send(client, ranged, f"/knobs/{group}", refuse="yes")).status_code == 200
+    assert getattr(ranged.stand.knobs, group).refuse
+    page = (await client.get(ranged.url)).text
+    assert "Something is wrong on purpose" in page
+    assert f"{name}: refuses changes" in page
+    assert (await send(client, ranged, f"/knobs/{group}")).status_code == 200, "an unticked box is a no"
+    assert not getattr(ranged.stand.knobs, group).refuse
+
+
 async def test_presets_add_up_and_all_well_ends_them(ranged: RangeWeb) -> None:
     client = await ranged.client_as("project_manager")
     for preset in ("green_slow", "green_failing", "green_dead", "balancer_refuses"):

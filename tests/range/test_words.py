@@ -42,6 +42,7 @@ def test_every_knob_has_its_words_and_its_field() -> None:
             changed = after({group: {name: other}})
             assert turned(WELL, changed), f"{group}.{name}"
             assert group == "customers" or wrong(group, changed[group]), f"{group}.{name}"
+    assert {card.group for card in cards_of(WELL, has_aws=True)} == set(WELL)
     for card in cards_of(WELL):
         assert {knob.name for knob in (*card.numbers, *card.ticks)} == set(WELL[card.group])
 

@@ -52,6 +52,35 @@ async def test_new_evidence_outdates_the_votes_that_were_given_for_the_old(
     assert re.fullmatch(r"Confirmed at \d\d:\d\d:\d\d by DevOps 1.*", row.changes[0].note)
 
 
+async def test_what_outdates_several_votes_is_said_at_one(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    devops = await scope_of(deployment, "devops_1")
+    await tick(database, devops, "database_backups", "alawael-0306-1100")
+    for question in ("infrastructure", "application", "security"):
+        await vote(database, await scope_of(deployment, VOTERS[question]), question)
+    await tick(database, devops, "database_backups", "alawael-0306-1334")
+
+    async def seen_by(login: str) -> dict[str, tuple[int, list[tuple[int, str, bool]]]]:
+        scope = await scope_of(deployment, login)
+        view = votes_view(await database.read(lambda session: ground_of(session, scope)))
+        rows = [row for row in view.rows if row.state == "outdated"]
+        return {row.key: (len(row.changes), [(t.changes, t.key, t.is_you) for t in row.told]) for row in rows}
+
+    first = (1, "infrastructure", False)
+    assert await seen_by("executive") == {
+        "infrastructure": (1, []),
+        "application": (0, [first]),
+        "security": (0, [first]),
+    }
+    own = (1, "application", True)
+    assert await seen_by("backend_lead") == {
+        "infrastructure": (0, [own]),
+        "application": (1, []),
+        "security": (0, [own]),
+    }
+
+
 async def test_evidence_put_back_makes_the_vote_count_again(
     database: Database, deployment: Deployment, scope_of: ScopeOf
 ) -> None:
