@@ -30,9 +30,9 @@ def plan_with(patience_s: int) -> str:
 
 
 @pytest.fixture
-async def day(_whole_day: Day) -> Day:
-    """A day whose test says which plan it begins with."""
-    await _whole_day.begin(plan_with(600))
+async def day(_whole_day: Day, request: pytest.FixtureRequest) -> Day:
+    """A day with so many seconds of patience on each rung, ten minutes unless the test says less."""
+    await _whole_day.begin(plan_with(getattr(request, "param", 600)))
     return _whole_day
 
 
@@ -96,8 +96,8 @@ async def test_the_lead_answers_and_all_see_it(day: Day, visitors: Visitors) -> 
     await day.arrived("rollback")
 
 
+@pytest.mark.parametrize("day", [4], indirect=True)
 async def test_silence_asks_the_manager_then_shows_everybody_whom_to_call(day: Day, visitors: Visitors) -> None:
-    await day.begin(plan_with(4))
     lead, manager, reader = await _three(visitors)
     await day.on_green()
     await expect(lead.get_by_role("dialog", name=ASKED)).to_be_visible()

@@ -80,7 +80,7 @@ async def test_the_inspection_finds_what_is_wrong(visitors: Visitors) -> None:
     assert any(fault.startswith("broken at 1440: the page is") for fault in inspection.faults)
 
 
-async def test_pages_outside_a_deployment(day: Day, visitors: Visitors) -> None:
+async def test_pages_outside_a_deployment(visitors: Visitors) -> None:
     visitors.tolerate("404")
     inspection = Inspection()
     page = await visitors.somebody()
@@ -95,23 +95,23 @@ async def test_pages_outside_a_deployment(day: Day, visitors: Visitors) -> None:
     inspection.report()
 
 
-async def test_homes_before_the_gate(day: Day, visitors: Visitors) -> None:
+async def test_homes_before_the_gate(any_day: Day, visitors: Visitors) -> None:
     inspection = Inspection()
 
     async def look(title: str) -> None:
         page = await visitors.person(title)
         await inspection.look(page, f"home of {title}", contrast_at=AXE_WIDTHS)  # what only a phone has is on all
-        await page.context.close()
+        await visitors.leaves(page)
 
     for first in range(0, len(POSITIONS), AT_ONCE):
         await asyncio.gather(*(look(title) for title in POSITIONS[first : first + AT_ONCE]))
     inspection.report()
 
 
-async def test_pages_of_a_deployment_before_the_gate(day: Day, visitors: Visitors) -> None:
+async def test_pages_of_a_deployment_before_the_gate(any_day: Day, visitors: Visitors) -> None:
     inspection = Inspection()
     page = await visitors.person("Project manager", "/board")
-    await _look_at(page, day, inspection, OF_THE_DEPLOYMENT, "Project manager")
+    await _look_at(page, any_day, inspection, OF_THE_DEPLOYMENT, "Project manager")
     inspection.report()
 
 
@@ -170,12 +170,12 @@ async def test_pages_stand_still_while_they_load(day: Day, visitors: Visitors) -
     shifted: list[str] = []
 
     async def load(title: str, path: str, viewport: ViewportSize) -> None:
-        page = await visitors.person(title, path, viewport=viewport)
+        page = await visitors.person(title, path, viewport=viewport, is_new=True)
         await is_live(page)
         shifts = await page.evaluate(SHIFTS)
         if sum(value for value, _ in shifts) >= STILL:
             shifted.append(f"{title} {path or '/'} at {viewport['width']}: {shifts}")
-        await page.context.close()
+        await visitors.leaves(page, for_good=True)
 
     pages = [(title, "") for title in POSITIONS] + [("Operations", "/board"), ("DevOps lead", "/switch")]
     loads = [(title, path, viewport) for title, path in pages for viewport in (DESKTOP, PHONE)]
