@@ -13,7 +13,7 @@ from tests.e2e.day import Day
 from tests.e2e.visitors import Visitors, executable
 
 BASE_PORT = 8700
-CUSTOMERS_A_SECOND = 20
+CUSTOMERS_A_SECOND = 10
 PATIENCE_S = 300
 HERE = Path(__file__).parent
 
