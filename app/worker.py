@@ -15,9 +15,6 @@ import httpx
 import procrastinate
 import structlog
 import uvloop
-from sqlalchemy import func, or_, text
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import reactions
 from app.canary.tasks import Kept
@@ -26,7 +23,7 @@ from app.canary.tasks import keep_all as keep_canaries
 from app.checklists.tasks import look_at_dashboards
 from app.config import Settings, from_env
 from app.db.engine import Database, make_engine
-from app.db.tables import Deployment, WorkerLease
+from app.db.tables import Deployment
 from app.decisions.tasks import keep_clocks as keep_decision_clocks
 from app.deployments.commands import database_now
 from app.deployments.tasks import keep_gates
@@ -34,6 +31,7 @@ from app.domain.plan import Plan
 from app.domain.sides import Release, Side
 from app.eventlog.log import bind_reactions
 from app.incidents.tasks import keep_clocks as keep_incident_clocks
+from app.jobs.duties import hold
 from app.jobs.queue import ROLLBACK_QUEUE, SCRIPT_QUEUE, TRAFFIC_QUEUE, make_app
 from app.jobs.wake import listen_for_jobs
 from app.logs import configure_logs
@@ -55,7 +53,6 @@ from app.wiring import BoundTarget, Ports, hosts_of, make_ports, snapshot_of
 log = structlog.get_logger()
 
 SWEEP_EVERY_S = 0.5
-DUTY_LEASE = "2 seconds"
 DUTY_RENEW_S = 0.6
 LET_OTHERS_FIRST_S = 0.02
 GATES_EVERY_S = 1.0
@@ -127,12 +124,7 @@ class Worker:
             asyncio.create_task(self._repeat(READY_EVERY_S, self._keep_ready), name="ready"),
             asyncio.create_task(self._repeat(CAPSULES_EVERY_S, self.capsules.keep), name="capsules"),
             asyncio.create_task(self._repeat(CAPSULES_EVERY_S, self.capsules.take_in), name="break-glass"),
-            asyncio.create_task(self._duty("gates", self._keep_gates), name="duty.gates"),
-            asyncio.create_task(self._duty("watch", self._watch_all), name="duty.watch"),
-            asyncio.create_task(self._duty("triggers", self._guard_all), name="duty.triggers"),
-            asyncio.create_task(self._duty("canary", self._keep_canaries), name="duty.canary"),
-            asyncio.create_task(self._duty("dashboards", self._look_at_dashboards), name="duty.dashboards"),
-            asyncio.create_task(self._duty("decisions", self._keep_clocks), name="duty.decisions"),
+            asyncio.create_task(self._carry_duties(), name="duties"),
             asyncio.create_task(stop.wait(), name="stop"),
         ]
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -191,34 +183,33 @@ class Worker:
 
     # ── duties: one worker at a time ────────────────────────────────────────
 
-    async def _duty(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Carry a duty while this worker holds its lease; another takes it up 2 s after we are gone."""
-        running: asyncio.Task[None] | None = None
+    async def _carry_duties(self) -> None:
+        """Carry each duty while this worker holds its lease; another takes it up 2 s after we are gone."""
+        works: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "gates": self._keep_gates,
+            "watch": self._watch_all,
+            "triggers": self._guard_all,
+            "canary": self._keep_canaries,
+            "dashboards": self._look_at_dashboards,
+            "decisions": self._keep_clocks,
+        }
+        running: dict[str, asyncio.Task[None]] = {}
         while True:
             try:
-                holds = await self.database.run(lambda session: self._hold(session, name))
+                held = await self.database.run_alone(lambda session: hold(session, sorted(works), self.name))
             except Exception as error:
-                log.warning("worker.duty.unsure", duty=name, error=str(error)[:200])
-                holds = False
-            (self.holding.add if holds else self.holding.discard)(name)
-            if holds and (running is None or running.done()):
-                running = asyncio.create_task(work(), name=name)
-            elif not holds and running is not None:
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
-                running = None
+                log.warning("worker.duties.unsure", error=str(error)[:200])
+                held = frozenset()
+            self.holding.clear()
+            self.holding.update(held)
+            lost = [running.pop(name) for name in works if name in running and name not in held]
+            for task in lost:
+                task.cancel()
+            await asyncio.gather(*lost, return_exceptions=True)
+            for name in held:
+                if name not in running or running[name].done():
+                    running[name] = asyncio.create_task(works[name](), name=name)
             await asyncio.sleep(DUTY_RENEW_S)
-
-    async def _hold(self, session: AsyncSession, name: str) -> bool:
-        lease, me = WorkerLease, self.name
-        until = func.clock_timestamp() + text(f"interval '{DUTY_LEASE}'")
-        statement = insert(lease).values(duty=name, owner=me, until=until)
-        statement = statement.on_conflict_do_update(
-            index_elements=["duty"],
-            set_={"owner": me, "until": until},
-            where=or_(lease.owner == me, lease.until < func.clock_timestamp()),
-        )
-        return (await session.execute(statement.returning(lease.owner))).scalar_one_or_none() == me
 
     async def _keep_gates(self) -> None:
         """What time does to gates, votes and phases."""

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy import or_, select
+from sqlalchemy.dialects.postgresql import Insert, distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import tables
@@ -61,19 +61,19 @@ class Watched:
 
 async def find_watched(session: AsyncSession) -> list[Watched]:
     """For each target the deployment that holds it, else its newest."""
+    deployment, state = tables.Deployment, tables.TargetState
     statement = (
-        select(tables.Deployment, tables.PlanVersion.hash, tables.TargetState.locked_by)
-        .join(tables.PlanVersion, tables.PlanVersion.id == tables.Deployment.plan_version_id)
-        .join(tables.TargetState, tables.TargetState.target == tables.Deployment.target)
-        .order_by(tables.Deployment.id)
+        select(deployment, tables.PlanVersion.hash)
+        .join(tables.PlanVersion, tables.PlanVersion.id == deployment.plan_version_id)
+        .join(state, state.target == deployment.target)
+        .where(or_(state.locked_by.is_(None), state.locked_by == deployment.id))
+        .ext(distinct_on(deployment.target))
+        .order_by(deployment.target, deployment.id.desc())
     )
-    found: dict[str, Watched] = {}
-    for deployment, digest, locked_by in (await session.execute(statement)).all():
-        if locked_by not in (None, deployment.id):
-            continue
-        plan = await plan_by_hash(session, digest)
-        found[deployment.target] = Watched(deployment.id, plan, deployment.target, releases_of(deployment), digest)
-    return list(found.values())
+    return [
+        Watched(row.id, await plan_by_hash(session, digest), row.target, releases_of(row), digest)
+        for row, digest in (await session.execute(statement)).all()
+    ]
 
 
 class Watch:

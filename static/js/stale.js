@@ -1,7 +1,7 @@
 // Live, Late or STALE, by the age of the last event; and the locks of a page that is not current.
 import { hms, age } from "./figures.js";
 import { retry } from "./live.js";
-import { lastTruth } from "./clock.js";
+import { lastTruth, onPulse } from "./clock.js";
 import { isCurrent } from "./panels.js";
 import { alarm, say } from "./say.js";
 
@@ -48,7 +48,8 @@ function showConnection(seconds) {
     box.dataset.state = state;
     box.innerHTML = `${state === "stale" ? '<svg class="i" aria-hidden="true"><use href="#i-plug"/></svg>' : ""}<span></span>`;
   }
-  box.querySelector("span").textContent = words[state];
+  const span = box.querySelector("span");
+  if (span.textContent !== words[state]) span.textContent = words[state];
 }
 
 function showBanner(silence) {
@@ -85,12 +86,17 @@ function judge(silence) {
 }
 
 function tick() {
-  const silence = performance.now() - lastAt;
-  const next = judge(silence);
-  if (next !== state) change(next);
+  const next = judge(performance.now() - lastAt);
+  const isNews = next !== state;
+  if (isNews) change(next);
   lock(state === "stale");
-  showConnection(silence / 1_000);
-  showBanner(silence / 1_000);
+  if (isNews) show();
+}
+
+function show() {
+  const silence = (performance.now() - lastAt) / 1_000;
+  showConnection(silence);
+  showBanner(silence);
 }
 
 function refuse(event) {
@@ -108,5 +114,6 @@ if (document.body.dataset.stream) {
   document.addEventListener("visibilitychange", tick);
   document.getElementById("stale-retry")?.addEventListener("click", () => retry());
   setInterval(tick, TICK_MS);
+  onPulse(show);
   tick();
 }

@@ -1,8 +1,8 @@
 // Writes what the stream measured into texts (data-live) and SVG widths (data-live-width, data-live-x).
+import { onPulse } from "./clock.js";
 import { FORMATS, plain } from "./figures.js";
 
 const latest = {};
-const AGES_MS = 500;
 const heardAt = {};
 
 function find(key) {
@@ -30,7 +30,8 @@ function draw() {
     const selector = name === "liveWidth" ? "[data-live-width]" : "[data-live-x]";
     for (const element of document.querySelectorAll(selector)) {
       const value = find(element.dataset[name]);
-      if (typeof value === "number") element.setAttribute(attribute, `${value}%`);
+      if (typeof value !== "number" || element.getAttribute(attribute) === `${value}%`) continue;
+      element.setAttribute(attribute, `${value}%`);
     }
   }
 }
@@ -49,4 +50,4 @@ document.addEventListener("live:data", ({ detail }) => {
   draw();
 });
 document.addEventListener("htmx:after:swap", draw);
-setInterval(() => { if (latest.traffic) draw(); }, AGES_MS); // an old age must not look young
+onPulse(() => { if (latest.traffic) draw(); }); // an old age must not look young

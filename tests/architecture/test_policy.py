@@ -235,15 +235,16 @@ def test_the_table_written_out_is_the_table_in_force(plan: Plan) -> None:
             assert {who for who, rights in held.items() if rights.intersection(action.any_of)} == WHO[name], name
 
 
+def _fingerprints() -> str:
+    rows = "select '{0}', coalesce(md5(string_agg(t::text, '|' order by t::text)), '') from {0} t"
+    return " union all ".join(rows.format(table.name) for table in Base.metadata.sorted_tables)
+
+
 async def digest(web: Any) -> dict[str, str]:
     """A fingerprint of every row of every table."""
 
     async def query(session: Any) -> dict[str, str]:
-        found = {}
-        for table in Base.metadata.sorted_tables:
-            rows = f"select coalesce(md5(string_agg(t::text, '|' order by t::text)), '') from {table.name} t"
-            found[table.name] = str((await session.execute(text(rows))).scalar_one())
-        return found
+        return {name: str(found) for name, found in await session.execute(text(_fingerprints()))}
 
     result: dict[str, str] = await web.database.read(query)
     return result

@@ -8,11 +8,12 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from app.rehearsal.supervisor import Installation
+from tests.e2e.browsers import Browsers
 from tests.e2e.day import Day
 from tests.e2e.visitors import Visitors, executable
 
 BASE_PORT = 8700
-CUSTOMERS_A_SECOND = 20
+CUSTOMERS_A_SECOND = 10
 PATIENCE_S = 300
 HERE = Path(__file__).parent
 
@@ -68,9 +69,26 @@ async def day(_whole_day: Day) -> Day:
 
 
 @pytest.fixture
-async def visitors(browser: Browser, day: Day) -> AsyncIterator[Visitors]:
+async def any_day(_whole_day: Day) -> Day:
+    """For tests that only look: a rehearsal in which nobody did anything, shared with others that only look."""
+    if not _whole_day.is_untouched:
+        await _whole_day.begin()
+        _whole_day.is_untouched = True
+    return _whole_day
+
+
+@pytest.fixture(scope="session")
+async def _browsers(browser: Browser, installation: Installation) -> AsyncIterator[Browsers]:
+    browsers = Browsers(browser, installation.url)
+    yield browsers
+    await browsers.aclose()
+
+
+@pytest.fixture
+async def visitors(_browsers: Browsers, _whole_day: Day) -> AsyncIterator[Visitors]:
     """Browsers of people. No page may break the content security policy or write an error to its console."""
-    visitors = Visitors(browser, day)
+    _browsers.complaints.clear()
+    visitors = Visitors(_browsers, _whole_day)
     yield visitors
     await visitors.aclose()
     assert not visitors.unexpected

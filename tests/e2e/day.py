@@ -63,6 +63,8 @@ class Day:
         self.range = RangeControl(control_url, installation.range_folder / "control.token")
         sides = {side: SideAddress(at.url, at.health, at.required) for side, at in site.sides.items()}
         self.balancer = AgentBalancer(TARGET, site.agent_url, site.agent_token_file, sides)
+        self.is_untouched = False
+        """Whoever began it, or looked at it since, only looks."""
         self._team: Team | None = None
 
     async def aclose(self) -> None:
@@ -82,6 +84,7 @@ class Day:
         """End what the test before left, bring all traffic to BLUE, create a rehearsal, wait until it is watched.
 
         `source` is another plan with ALAWAEL's positions; by default ALAWAEL's own."""
+        self.is_untouched = False
         self.source, self.plan = (source, load_plan(source, PLAN_FILE.name)) if source else (SOURCE, ALAWAEL)
         await asyncio.to_thread(_wait_for, f"{self.installation.url}/readyz")
         await self.range.reset_knobs()

@@ -1,18 +1,31 @@
 """What every page must be: accessible, whole at every width, and still while it loads."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Page, ViewportSize
 
 WIDTHS = {320: 700, 390: 844, 1024: 768, 1440: 900}
 """Width → height of the window."""
-AXE_WIDTHS = (390, 1440)
-CONTRAST_WIDTHS = (1440,)
-"""Colours are the same at every width, and asking for them is most of what axe costs."""
-AXE_RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+WIDE, NARROW = 1440, 390
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+OF_THE_LAYOUT = {"runOnly": {"type": "rule", "values": ["target-size", "scrollable-region-focusable"]}}
+"""What the same elements may break at one width and not at another."""
+OF_THE_COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 
-VIOLATIONS = "options => axe.run(options).then(found => found.violations)"
+VIOLATIONS = """([options, isNew]) => {
+    const seen = isNew ? window.inspected : (window.inspected = new WeakSet());
+    const isDue = element => element.checkVisibility() && !seen.has(element);
+    const due = [...document.querySelectorAll("body *")].filter(isDue);
+    const topmost = due.filter(element => element === document.body || !isDue(element.parentElement));
+    for (const element of due) seen.add(element);
+    if (!isNew) return axe.run({ ...options, resultTypes: ["violations"] }).then(found => found.violations);
+    if (!topmost.length) return [];
+    return axe.run({ include: topmost }, { ...options, resultTypes: ["violations"] }).then(found => found.violations);
+}"""
+"""Of the whole page; `isNew`: of what could not be seen when the whole page was last asked about."""
 
 DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
 
@@ -51,33 +64,38 @@ class Inspection:
     faults: list[str] = field(default_factory=list)
 
     async def look(
-        self,
-        page: Page,
-        name: str,
-        *,
-        waits_for: str = "main, .wall-main",
-        axe_at: tuple[int, ...] = AXE_WIDTHS,
-        contrast_at: tuple[int, ...] = CONTRAST_WIDTHS,
+        self, page: Page, name: str, *, waits_for: str = "main, .wall-main", only_colours: bool = False
     ) -> None:
-        """This page at all widths; it stays where it is."""
+        """This page at all widths; it stays where it is, as wide as a desktop.
+
+        At the widest all rules are asked of the whole page; at a phone's width those of the layout once more, and all
+        of them of what is to be seen only there. `only_colours`: of a page that was looked at in the other theme."""
         await page.locator(waits_for).first.wait_for()
-        for width, height in WIDTHS.items():
-            await page.set_viewport_size(ViewportSize(width=width, height=height))
-            await page.evaluate(DRAWN)  # charts take their new size a frame after the window
+        for width in [WIDE] if only_colours else sorted(WIDTHS, reverse=True):
+            await self._resize(page, width)
             where = f"{name} at {width}"
             self.faults += [f"{where}: {clipped}" for clipped in await page.evaluate(CLIPPED)]
-            if width in axe_at:
-                await self._axe(page, where, contrast=width in contrast_at)
+            if only_colours:
+                await self._axe(page, where, OF_THE_COLOURS)
+            elif width == WIDE:
+                await self._axe(page, where, RULES)
+            elif width == NARROW:
+                await self._axe(page, where, RULES, is_new=True)
+                await self._axe(page, where, OF_THE_LAYOUT)
+        await self._resize(page, WIDE)
+
+    async def _resize(self, page: Page, width: int) -> None:
+        await page.set_viewport_size(ViewportSize(width=width, height=WIDTHS[width]))
+        await page.evaluate(DRAWN)  # charts take their new size a frame after the window
 
     def report(self) -> None:
         """Fails with everything that was found."""
         assert not self.faults, f"{len(self.faults)} faults:\n" + "\n".join(self.faults)
 
-    async def _axe(self, page: Page, where: str, *, contrast: bool) -> None:
+    async def _axe(self, page: Page, where: str, rules: Mapping[str, Any], *, is_new: bool = False) -> None:
         if not await page.evaluate("'axe' in window"):
             await page.evaluate(AXE_SCRIPT)  # half a megabyte: once a document, not once a width
-        options = {**AXE_RULES, "resultTypes": ["violations"], "rules": {"color-contrast": {"enabled": contrast}}}
-        for violation in await page.evaluate(VIOLATIONS, options):
+        for violation in await page.evaluate(VIOLATIONS, [rules, is_new]):
             nodes = "; ".join(str(node["target"]) for node in violation["nodes"][:3])
             why = violation["nodes"][0].get("failureSummary", "").replace("\n", " ")
             self.faults.append(f"{where}: {violation['id']}: {nodes}: {why}")

@@ -30,9 +30,9 @@ def plan_with(patience_s: int) -> str:
 
 
 @pytest.fixture
-async def day(_whole_day: Day) -> Day:
-    """A day whose test says which plan it begins with."""
-    await _whole_day.begin(plan_with(600))
+async def day(_whole_day: Day, request: pytest.FixtureRequest) -> Day:
+    """A day with so many seconds of patience on each rung, ten minutes unless the test says less."""
+    await _whole_day.begin(plan_with(getattr(request, "param", 600)))
     return _whole_day
 
 
@@ -96,8 +96,8 @@ async def test_the_lead_answers_and_all_see_it(day: Day, visitors: Visitors) -> 
     await day.arrived("rollback")
 
 
+@pytest.mark.parametrize("day", [4], indirect=True)
 async def test_silence_asks_the_manager_then_shows_everybody_whom_to_call(day: Day, visitors: Visitors) -> None:
-    await day.begin(plan_with(4))
     lead, manager, reader = await _three(visitors)
     await day.on_green()
     await expect(lead.get_by_role("dialog", name=ASKED)).to_be_visible()
@@ -131,14 +131,14 @@ async def test_pages_with_an_open_decision_and_an_incident(day: Day, visitors: V
         for page in (lead, backend):
             await page.context.add_cookies([cookie])  # type: ignore[list-item]
         await lead.goto(day.url("/decisions"))
-        await inspection.look(lead, f"decision open, {theme}")
+        await inspection.look(lead, f"decision open, {theme}", only_colours=theme == "dark")
         await lead.locator("#decision-summary").click()
-        await inspection.look(lead, f"decision put aside, {theme}")
+        await inspection.look(lead, f"decision put aside, {theme}", only_colours=theme == "dark")
         await lead.goto(day.url("/incidents"))
         await lead.locator("#decision-summary").click()
-        await inspection.look(lead, f"incidents, DevOps lead, {theme}")
+        await inspection.look(lead, f"incidents, DevOps lead, {theme}", only_colours=theme == "dark")
         await backend.goto(day.url("/incidents"))
-        await inspection.look(backend, f"incidents, Backend lead, {theme}")
+        await inspection.look(backend, f"incidents, Backend lead, {theme}", only_colours=theme == "dark")
     await backend.locator("[id^='check-'] textarea").fill("A slow query")
     await backend.get_by_role("button", name="Say it").click()
     await expect(lead.locator("#incidents")).to_contain_text("A slow query")

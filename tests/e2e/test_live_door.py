@@ -12,24 +12,26 @@ from playwright.async_api import expect
 from app.config import ROOT
 from app.rehearsal.child import Child
 from app.rehearsal.ports import Reservation
-from app.rehearsal.supervisor import answers
+from app.rehearsal.supervisor import Installation, answers
+from app.wiring import read_site
 from tests.e2e.conftest import BASE_PORT
-from tests.e2e.day import Day
 from tests.e2e.inspection import Inspection
 from tests.e2e.visitors import Visitors
 
 
 @pytest.fixture
-async def live_url(day: Day, tmp_path: Path) -> AsyncIterator[str]:
+async def live_url(installation: Installation, tmp_path: Path) -> AsyncIterator[str]:
     """Another web process on the same database, in live mode."""
     reservation = Reservation()
     port = reservation.take(BASE_PORT + 50)
     url = f"http://127.0.0.1:{port}"
     site = tmp_path / "site.yaml"
-    site.write_text(json.dumps({**day.site.model_dump(mode="json"), "kind": "live", "range": None}))
+    site.write_text(
+        json.dumps({**read_site(installation.site_file).model_dump(mode="json"), "kind": "live", "range": None})
+    )
     live = {"GONOGO_MODE": "live", "GONOGO_SITE": str(site), "GONOGO_INSECURE_COOKIES": "1"}
     command = [sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", "--port", str(port)]
-    environment = {**day.installation.environment, **live}
+    environment = {**installation.environment, **live}
     ready = answers(f"{url}/readyz")
     web = Child("live web", command, log=tmp_path / "web.log", environment=environment, folder=ROOT, ready=ready)
     await asyncio.to_thread(web.start)

@@ -30,7 +30,7 @@ async def _shoot(page: Page, name: str) -> None:
     await page.emulate_media(color_scheme="light")
 
 
-async def test_a_plan_is_brought_in_compared_and_played(day: Day, visitors: Visitors) -> None:
+async def test_a_plan_is_brought_in_compared_and_played(visitors: Visitors) -> None:
     visitors.tolerate("422")
     inspection = Inspection()
     page = await visitors.somebody()
@@ -66,7 +66,7 @@ async def test_a_plan_is_brought_in_compared_and_played(day: Day, visitors: Visi
     inspection.report()
 
 
-async def test_a_dry_run_plays_with_the_keyboard(day: Day, visitors: Visitors) -> None:
+async def test_a_dry_run_plays_with_the_keyboard(any_day: Day, visitors: Visitors) -> None:
     page = await visitors.person("Project manager", "/plan")
     await page.get_by_role("link", name="All plans").click()
     await page.get_by_role("link", name="Dry run").first.click()
@@ -98,7 +98,7 @@ async def test_a_dry_run_plays_with_the_keyboard(day: Day, visitors: Visitors) -
     await expect(page.locator("#dry-table [data-done]")).to_have_count(count - 1)
 
 
-async def test_a_dry_run_is_whole_without_script(day: Day, visitors: Visitors) -> None:
+async def test_a_dry_run_is_whole_without_script(any_day: Day, visitors: Visitors) -> None:
     page = await visitors.person("Operations", "/plan", script=False)
     await page.get_by_role("link", name="All plans").click()
     await page.get_by_role("link", name="Dry run").first.click()

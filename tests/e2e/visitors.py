@@ -1,4 +1,4 @@
-"""People's browsers: who they are, and what their consoles say while they look at pages."""
+"""People and their browsers: who they are, where they look, and how they sign in."""
 
 import os
 import re
@@ -7,17 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Playwright, ViewportSize, expect
+from playwright.async_api import BrowserContext, Page, Playwright, ViewportSize, expect
 
 from app.web.access import SESSION_COOKIE
 from tests.conftest import chromium
+from tests.e2e.browsers import PATIENCE_MS, Browsers
 from tests.e2e.day import Day
 
 HOW_TO = "apt-get install chromium, or .venv/bin/playwright install chromium, or GONOGO_CHROMIUM=/path/to/chromium"
 DESKTOP = ViewportSize(width=1440, height=900)
-PATIENCE_MS = 30_000
-"""Bounds waiting for facts; a quiet machine needs far less."""
-
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -35,11 +33,10 @@ def executable(playwright: Playwright) -> str:
 class Visitors:
     """Opens browsers for people and collects what their consoles complain about."""
 
-    browser: Browser
+    browsers: Browsers
     day: Day
-    complaints: list[str] = field(default_factory=list)
     _tolerated: list[str] = field(default_factory=list)
-    _contexts: list[BrowserContext] = field(default_factory=list)
+    _open: list[BrowserContext] = field(default_factory=list)
 
     def tolerate(self, *patterns: str) -> None:
         """This test causes such complaints on purpose: a refused form, a server that is away."""
@@ -47,43 +44,34 @@ class Visitors:
 
     @property
     def unexpected(self) -> Sequence[str]:
-        return [text for text in self.complaints if not any(re.search(seen, text) for seen in self._tolerated)]
+        complaints = self.browsers.complaints
+        return [text for text in complaints if not any(re.search(seen, text) for seen in self._tolerated)]
 
-    async def somebody(self, *, viewport: ViewportSize = DESKTOP, script: bool = True) -> Page:
-        """A page of a new browser in which nobody is signed in."""
-        context = await self.browser.new_context(
-            viewport=viewport, java_script_enabled=script, base_url=self.day.installation.url, locale="en-GB"
-        )
-        context.set_default_timeout(PATIENCE_MS)
-        self._contexts.append(context)
-        context.on("page", self._listen)
+    async def somebody(self, *, viewport: ViewportSize = DESKTOP, script: bool = True, is_new: bool = False) -> Page:
+        """A page of a browser of its own in which nobody is signed in."""
+        context = await self.browsers.take(viewport, script=script, is_new=is_new)
+        self._open.append(context)
         return await context.new_page()
 
     async def person(
-        self, title: str, path: str = "", *, viewport: ViewportSize = DESKTOP, script: bool = True
+        self, title: str, path: str = "", *, viewport: ViewportSize = DESKTOP, script: bool = True, is_new: bool = False
     ) -> Page:
-        """That seat's browser, on a page of the deployment ("/board"; "" is home): the first one it ever loads. It
-        carries the session that acts over HTTP; `sign_in` goes through the door instead."""
-        page = await self.somebody(viewport=viewport, script=script)
+        """That seat's browser, on a page of the deployment ("/board"; "" is home): of a new browser the first one it
+        ever loads. It carries the session that acts over HTTP; `sign_in` goes through the door instead."""
+        page = await self.somebody(viewport=viewport, script=script, is_new=is_new)
         session = self.day[title].client.cookies[SESSION_COOKIE]
         await page.context.add_cookies([{"name": SESSION_COOKIE, "value": session, "url": self.day.installation.url}])
         await page.goto(self.day.url(path))
         return page
 
+    async def leaves(self, page: Page, *, for_good: bool = False) -> None:
+        """Whose page it is has seen enough. `for_good`: nobody uses this browser again."""
+        self._open.remove(page.context)
+        await (self.browsers.throw_away if for_good else self.browsers.give_back)(page.context)
+
     async def aclose(self) -> None:
-        for context in self._contexts:
-            await context.close()
-
-    def _listen(self, page: Page) -> None:
-        page.on("console", self._said)
-        page.on("pageerror", self._failed)
-
-    def _said(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
-
-    def _failed(self, error: Error) -> None:
-        self.complaints.append(f"exception: {error.message}")
+        for context in self._open:
+            await self.browsers.give_back(context)
 
 
 async def sign_in(page: Page, title: str, after: str = "/") -> None:

@@ -105,7 +105,7 @@ class Desk:
         self._books, self._worker, self._kept = books, worker, kept
 
     async def hold(self) -> bool:
-        """As `Worker._hold`: the duty's lease."""
+        """As `app.jobs.duties.hold`: the duty's lease."""
         await asyncio.sleep(COMMIT_S)
         owner, until = self._books.duty
         at = now()

@@ -18,7 +18,13 @@ async def matrix(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Matr
     folder = tmp_path_factory.mktemp("deaths")
     environment = {"GONOGO_FAULT_FILE": str(folder / "fault.json")}
     with Installation(
-        folder / "data", base_port=9100, quiet=True, workers=3, fast_database=True, environment=environment
+        folder / "data",
+        base_port=9100,
+        quiet=True,
+        workers=3,
+        customers_rps=20,
+        fast_database=True,
+        environment=environment,
     ) as installation:
         made = await Matrix.make(installation)
         yield made

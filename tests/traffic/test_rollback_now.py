@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.range, pytest.mark.timeout(400)]
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("a range in trouble")
-    with Installation(folder, base_port=25000, quiet=True, fast_database=True) as running:
+    with Installation(folder, base_port=25000, quiet=True, fast_database=True, customers_rps=20) as running:
         yield running
 
 
