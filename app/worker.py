@@ -202,10 +202,9 @@ class Worker:
                 held = frozenset()
             self.holding.clear()
             self.holding.update(held)
-            lost = [running.pop(name) for name in works if name in running and name not in held]
-            for task in lost:
-                task.cancel()
-            await asyncio.gather(*lost, return_exceptions=True)
+            for name, task in running.items():
+                if name not in held:
+                    task.cancel()  # nobody waits for it to end: the other leases must be renewed meanwhile
             for name in held:
                 if name not in running or running[name].done():
                     running[name] = asyncio.create_task(works[name](), name=name)
