@@ -80,11 +80,9 @@ async def _go_on_without(
         raise Rejected("Everybody is there: nobody has to be gone on without. Nothing was recorded.", conflict=True)
     unseen = [key for key in without if key not in form.shown.split()]
     if unseen:
-        raise Rejected(
+        raise Stale(
             f"Since this page was drawn more are missing: {listed_seats(scope.plan, unseen)}. Nothing was recorded.",
             remedy="Look who is missing now, then go on without them if it is still right.",
-            conflict=True,
-            code="stale",
         )
     row.without = without
     await _write(session, row, form.state, text, scope, now)

@@ -283,9 +283,8 @@ async def test_an_aborted_deployments_canary_goes_back_and_every_page_says_so(
     assert after.gate.leaves == "The canary of phase 3 (10 % of staging) goes back to BLUE now."
     day = await database.read(lambda s: day_view(s, manager))
     assert day.advice.endswith("The canary of phase 3 (10 % of staging) goes back to BLUE now.")
-    form = await form_of(database, at_ten)
     with pytest.raises(Rejected, match="was aborted: no share grows any more"):
-        await database.run(lambda s: go_on(s, lead, PHASE, form))
+        await pressed(database, at_ten, go_on, lead)
     run = await looked(database, at_ten, plan)
     assert (run.state, run.reason) == ("rolling_back", "the deployment was aborted")
     await ended(database, at_ten)
@@ -321,8 +320,7 @@ async def test_a_complete_canary_of_an_aborted_deployment_stays_until_somebody_t
     assert said in (await database.read(lambda s: board(s, manager))).gate.leaves
     page = await database.read(lambda s: canary_view(s, lead, PHASE))
     assert "take_back" in [press.key for press in page.presses]
-    form = await form_of(database, at_ten)
-    await database.run(lambda s: take_back(s, lead, PHASE, form))
+    await pressed(database, at_ten, take_back, lead)
     assert (await the_run(database, at_ten)).state == "rolling_back"
 
 
