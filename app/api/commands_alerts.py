@@ -3,6 +3,7 @@ installation's log, at most one a minute for each hook and reason, and a counter
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,7 +24,7 @@ from app.eventlog.log import INSTALLATION, SYSTEM, Entry, append
 from app.ports.traffic import ProviderError
 from app.providers.alert_hooks import AlertHook, HmacHook, NotGenuine, SnsHook, verify_hmac
 from app.providers.sns import SnsVerifier
-from app.triggers.commands import record_alert
+from app.triggers.commands import IncomingAlert, record_alerts
 from app.web.access import plan_by_hash
 
 KEEP = timedelta(days=2)
@@ -144,9 +145,17 @@ def _storing(
 ) -> Callable[[AsyncSession], Awaitable[int]]:
     async def write(session: AsyncSession) -> int:
         await _accept_once(session, name, delivery)
+        found: dict[tuple[int | None, str | None], tuple[int, str]] = {}
+        by_deployment: defaultdict[int, list[tuple[IncomingAlert, str]]] = defaultdict(list)
         for each in alerts:
-            deployment_id, target = await _addressee(session, hook, each)
-            await record_alert(session, deployment_id, name, each.alert, target=target)
+            named = (each.deployment, each.target)
+            if named not in found:
+                found[named] = await _addressee(session, hook, each)
+            deployment_id, target = found[named]
+            by_deployment[deployment_id].append((each.alert, target))
+        # In the order of their numbers, so that two deliveries for the same deployments never wait crosswise.
+        for deployment_id in sorted(by_deployment):
+            await record_alerts(session, deployment_id, name, by_deployment[deployment_id])
         return len(alerts)
 
     return write

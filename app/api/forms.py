@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from app.metrics.commands import POST_LIMIT
+from app.web.form import first_of
 
 
 class Posted(BaseModel):
@@ -29,5 +30,5 @@ class RollbackIn(Posted):
     """`key` makes a repeated request the same request: choose one for each intent and keep it in retries."""
 
     key: Annotated[str, StringConstraints(min_length=8, max_length=40, pattern=r"^[A-Za-z0-9._:-]+$")]
-    cause: Annotated[str, StringConstraints(max_length=500)] = ""
+    cause: Annotated[str, StringConstraints(max_length=500), BeforeValidator(first_of(500))] = ""
     although_blue_is_unhealthy: bool = False

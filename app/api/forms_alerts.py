@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.triggers.commands import IncomingAlert
+from app.web.form import plain_text
 
 MOST = 100
 Label = Annotated[str, StringConstraints(max_length=2000)]
@@ -79,20 +80,23 @@ def of_alertmanager(sent: AlertmanagerIn) -> list[Addressed]:
     for each in sent.alerts:
         labels, notes = each.labels, each.annotations
         named = labels.get("gonogo_deployment", "")
-        alert = IncomingAlert(
-            name=labels.get("alertname", "Alert without a name"),
-            state=each.status,
-            severity=labels.get("severity", ""),
-            category=labels.get("category", ""),
-            text=notes.get("summary") or notes.get("description") or "",
-        )
+        said = notes.get("summary") or notes.get("description") or ""
+        of = (labels.get("severity", ""), labels.get("category", ""))
+        alert = _alert(labels.get("alertname", ""), each.status, *of, said)
         deployment = int(named) if named.isascii() and named.isdecimal() and len(named) < 19 else None
         found.append(Addressed(alert=alert, deployment=deployment, target=labels.get("gonogo_target")))
     return found
 
 
+def _alert(name: str, state: str, severity: str, category: str, text: str) -> IncomingAlert:
+    """As the log can keep it and pages may draw it. What an alert quotes may be written by whoever attacks: a control
+    character in it must not keep the alert out, and a turned direction must not make it read as another."""
+    name, severity, category, text = (plain_text(each).strip() for each in (name, severity, category, text))
+    return IncomingAlert(name or "Alert without a name", state, severity, category, text)
+
+
 def of_json(sent: AlertIn) -> list[Addressed]:
-    alert = IncomingAlert(sent.name, sent.state, sent.severity, sent.category, sent.text)
+    alert = _alert(sent.name, sent.state, sent.severity, sent.category, sent.text)
     return [Addressed(alert=alert, deployment=sent.deployment, target=sent.target)]
 
 
@@ -106,7 +110,7 @@ def of_sns(sent: SnsIn, severity: str, category: str) -> list[Addressed]:
     state = _ALARM_STATES.get(str(alarm.get("NewStateValue")), "unknown") if alarm else "firing"
     name = str(alarm.get("AlarmName") or sent.subject or "Notification") if alarm else sent.subject or "Notification"
     text = str(alarm.get("NewStateReason") or "") if alarm else sent.message
-    return [Addressed(alert=IncomingAlert(name, state, severity, category, text[:2000]))]
+    return [Addressed(alert=_alert(name, state, severity, category, text[:2000]))]
 
 
 def _alarm(message: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from app.domain.canary import JUDGED, OVER, Change, Run, State, after_shift, dem
 from app.domain.canary_gate import Judgement
 from app.domain.deployments import State as Course
 from app.domain.errors import Rejected, Stale
+from app.domain.phases import WORDS as PHASE_WORDS
 from app.domain.phases import State as PhaseState
 from app.domain.plan import Phase, Plan
 from app.domain.plan_clock import plan_now
@@ -60,6 +61,15 @@ class Desk:
     def is_running(self) -> bool:
         return self.run.state == PhaseState.RUNNING and self.deployment.state != Course.ABORTED
 
+    @property
+    def called_off(self) -> str:
+        """What the canary belongs to and will never go on, in a sentence's words; empty while it may."""
+        if self.deployment.state == Course.ABORTED:
+            return "the deployment was aborted"
+        state = PhaseState(self.run.state)
+        gone = state in (PhaseState.ABORTED, PhaseState.SKIPPED)
+        return f"phase {self.phase.number} was {PHASE_WORDS[state]}" if gone else ""
+
 
 async def _desk(session: AsyncSession, deployment_id: int, plan: Plan, key: str, by: Scope | None = None) -> Desk:
     """`by`: whose word counts only while they sit on their seats. Raises NotFound, Forbidden."""
@@ -81,9 +91,12 @@ async def _lock_run(session: AsyncSession, desk: Desk) -> CanaryRun:
 
 def _demand_running(desk: Desk) -> None:
     if not desk.is_running:
+        is_aborted = desk.deployment.state == Course.ABORTED
         raise Rejected(
-            f"Phase {desk.phase.number} does not run. The share stays as it is.",
-            remedy="Start or resume the phase first.",
+            "The deployment was aborted: no share grows any more. Nothing was done."
+            if is_aborted
+            else f"Phase {desk.phase.number} does not run. The share stays as it is.",
+            remedy="The way back stays open." if is_aborted else "Start or resume the phase first.",
             conflict=True,
             code="phase",
         )
@@ -336,6 +349,9 @@ async def keep(
     await _record(session, row, look, desk.now - timedelta(seconds=age_s))
     if row.state == State.ROLLING_BACK:
         await _after_way_back(session, desk, row)
+    elif desk.called_off:
+        # Nobody leads it any more: a share that nobody watches does not stand, and its target is let go of.
+        await _take_back(session, desk, row, SYSTEM, desk.called_off)
     elif row.state != State.SHIFTING or not await _after_shift(session, desk, row):
         await _judge(session, desk, row)
     await touch(session, desk.deployment.id, ("canary",))

@@ -83,14 +83,19 @@ async def alerts_of(
     """Alerts about a canary's target that came since it began, of which there may be as many as there will; since ever
     without `since`. A person's report that names a trigger is of that trigger's kind."""
     categories = {trigger.key: trigger.categories[0] for trigger in plan.triggers if trigger.categories}
-    # The newest of each kind: a flood of harmless ones must not hide the one that takes the canary back.
-    kind = (Alert.category, Alert.trigger, Alert.severity, Alert.state)
-    number = func.row_number().over(partition_by=kind, order_by=Alert.id.desc())
-    found = select(Alert.id, Alert.received_at, Alert.source, Alert.name, *kind, number.label("number"))
+    kind = ("category", "trigger", "severity", "state")
+    newest_id = func.max(Alert.id).over(partition_by=(Alert.source, Alert.name, Alert.category))
+    columns = (Alert.id, Alert.received_at, Alert.source, Alert.name, *(getattr(Alert, name) for name in kind))
+    found = select(*columns, (Alert.id == newest_id).label("is_last"))
     found = found.where(Alert.deployment_id == deployment.id, Alert.target.in_(("", target)))
     if since is not None:
         found = found.where(Alert.received_at >= since)
-    kinds = found.subquery("kinds")
+    all_ = found.subquery("messages")
+    # Of each kind first those that are the last word on their alert, then the newest: neither a flood of harmless ones
+    # nor one that comes and goes must hide another that still fires, or the one that takes the canary back.
+    order = (all_.c.is_last.desc(), all_.c.id.desc())
+    number = func.row_number().over(partition_by=[all_.c[name] for name in kind], order_by=order)
+    kinds = select(all_, number.label("number")).subquery("kinds")
     newest = select(kinds).where(kinds.c.number <= ALERTS_OF_A_KIND).order_by(kinds.c.id)
     return stand_of(
         AlertMessage(

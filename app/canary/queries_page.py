@@ -13,6 +13,7 @@ from app.domain.canary import JUDGED, State, dwell_left_s
 from app.domain.canary_alerts import Effect, effect_of
 from app.domain.canary_evidence import AlertSeen
 from app.domain.canary_gate import Judgement, Line, Met, Verdict
+from app.domain.deployments import State as Course
 from app.domain.observation import Share
 from app.domain.phases import State as PhaseState
 from app.domain.plan import CanaryGate, Phase
@@ -55,7 +56,9 @@ async def canary_view(session: AsyncSession, scope: Scope, key: str) -> CanaryVi
     if row is not None and state in JUDGED:
         judgement = await judgement_of(session, deployment, scope.plan, phase, row, now)
     mark, word = _WORDS[state]
-    headline, advice = _words(scope, phase, phase_state, row, judgement)
+    is_aborted = deployment.state == Course.ABORTED
+    idle = _idle(phase, phase_state, is_aborted=is_aborted)
+    headline, advice = _words(scope, phase, idle, row, judgement)
     return CanaryView(
         url=f"/d/{scope.id}/phases/{key}/canary/_canary",
         phase_url=f"/d/{scope.id}/phases/{key}",
@@ -73,7 +76,7 @@ async def canary_view(session: AsyncSession, scope: Scope, key: str) -> CanaryVi
         proceed=tuple(_proceed_line(scope, line) for line in judgement.proceed) if judgement else (),
         rollback=tuple(_rollback_line(line) for line in judgement.rollback) if judgement else (),
         alerts=await _alert_lines(session, deployment, scope, phase, row),
-        presses=_presses(scope, phase, phase_state, row, judgement),
+        presses=_presses(scope, phase, idle, row, judgement),
         version=row.version if row else 0,
         run=row.id if row else 0,
         reason=row.reason if row else "",
@@ -82,15 +85,22 @@ async def canary_view(session: AsyncSession, scope: Scope, key: str) -> CanaryVi
     )
 
 
+def _idle(phase: Phase, state: PhaseState, *, is_aborted: bool) -> str:
+    """Why no share grows; empty while one may."""
+    if is_aborted:
+        return "The deployment was aborted."
+    return "" if state is PhaseState.RUNNING else f"Phase {phase.number} does not run."
+
+
 def _words(
-    scope: Scope, phase: Phase, phase_state: PhaseState, row: CanaryRun | None, judgement: Judgement | None
+    scope: Scope, phase: Phase, idle: str, row: CanaryRun | None, judgement: Judgement | None
 ) -> tuple[str, str]:
     """State and next move, in a sentence each."""
     leads = "You go on" if may_lead(scope, phase) else "Whoever leads the phase goes on"
     if row is None:
         first = phase.canary[0].percent
-        if phase_state is not PhaseState.RUNNING:
-            return "The canary has not begun", "It can begin when the phase runs."
+        if idle:
+            return "The canary has not begun", f"{idle} It begins while its phase runs."
         return f"The canary can begin with {first} %", f"{leads} by starting it; GREEN's health is checked first."
     percent = phase.canary[row.step].percent
     match State(row.state):
@@ -110,7 +120,9 @@ def _words(
         case State.ROLLED_BACK:
             return "The canary was rolled back: all is on BLUE", row.reason
         case State.DONE:
-            return "The canary is complete: 100 % on GREEN", "Complete the phase when its other steps are done."
+            stays = f"{idle} It stays so until somebody takes it back."
+            advice = stays if idle else "Complete the phase when its other steps are done."
+            return "The canary is complete: 100 % on GREEN", advice
 
 
 def _at_the_gate(percent: int, leads: str, judgement: Judgement | None) -> tuple[str, str]:
@@ -245,12 +257,11 @@ def _behind(line: Line) -> str:
 
 
 def _presses(
-    scope: Scope, phase: Phase, phase_state: PhaseState, row: CanaryRun | None, judgement: Judgement | None
+    scope: Scope, phase: Phase, idle: str, row: CanaryRun | None, judgement: Judgement | None
 ) -> tuple[Press, ...]:
     """What this person can do now; what is shut for the moment says why."""
     base = f"/d/{scope.id}/phases/{phase.key}/canary"
     state = State(row.state) if row else None
-    idle = "" if phase_state is PhaseState.RUNNING else f"Phase {phase.number} does not run."
     found: list[Press] = []
     if may_lead(scope, phase):
         if state in (None, State.ROLLED_BACK):

@@ -9,7 +9,7 @@ from app.checklists.forms import ItemForm
 from app.checklists.queries import in_order, is_open, listed_seats, may_tick, state_key
 from app.checklists.queries_presence import gap_words, presence_now
 from app.db.tables import ChecklistState, Deployment
-from app.deployments.commands import database_now, lock
+from app.deployments.commands import database_now, lock, lock_for
 from app.domain.deployments import WORDS, State
 from app.domain.errors import Rejected, Stale
 from app.domain.plan import Checklist, ChecklistItem, Plan
@@ -58,12 +58,13 @@ async def _go_on_without(
     session: AsyncSession, scope: Scope, checklist: Checklist, item: ChecklistItem, form: ItemForm
 ) -> None:
     """Nobody ticks "all are present" while a required seat is empty or its holder away, but who leads the day may go on
-    without those who are missing now, with a reason, or take that back. It counts for these seats and for no other."""
+    without those whom the page showed as missing, with a reason, or take that back. It counts for these seats and no
+    others."""
     if item.check != "team_present" or form.state == "failed":
         raise Rejected("This item is checked by machine; nobody ticks it.", code="machine")
     if not scope.may("proceed"):
         raise Forbidden(f"A machine looks who is present; only the {who_may(scope.plan, 'proceed')} goes on without.")
-    deployment = await lock(session, scope.id)
+    deployment = await lock_for(session, scope)
     demand_open(deployment, scope.plan, checklist)
     text = _bounded(form.text.strip())
     if not text:
@@ -77,6 +78,12 @@ async def _go_on_without(
     _is_current(row, form, now)
     if form.state == "done" and not without:
         raise Rejected("Everybody is there: nobody has to be gone on without. Nothing was recorded.", conflict=True)
+    unseen = [key for key in without if key not in form.shown.split()]
+    if unseen:
+        raise Stale(
+            f"Since this page was drawn more are missing: {listed_seats(scope.plan, unseen)}. Nothing was recorded.",
+            remedy="Look who is missing now, then go on without them if it is still right.",
+        )
     row.without = without
     await _write(session, row, form.state, text, scope, now)
     missing = "; ".join(gap_words(gap) for gap in team.gaps)

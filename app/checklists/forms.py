@@ -21,3 +21,5 @@ class ItemForm(PageForm):
     state: Literal["done", "open", "failed"]
     text: str = ""
     version: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    shown: Annotated[str, Field(max_length=4000)] = ""
+    """Of "all are present": the keys of the seats that the page showed as missing, with spaces between them."""

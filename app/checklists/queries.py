@@ -174,6 +174,7 @@ def _machine_view(
         view,
         seats=seats_lines(facts.team),
         can_excuse=is_open and bool(gaps) and not is_decided and scope.may("proceed"),
+        missing=" ".join(gap.key for gap in gaps),
         version=row.version if row else 0,
     )
 

@@ -79,6 +79,8 @@ class ItemView:
     """Of "all are present": position by position."""
     can_excuse: bool = False
     """This person may go on without those who are missing, with a reason."""
+    missing: str = ""
+    """The keys of their seats, as the form sends them back: nobody is gone on without unseen."""
 
 
 @dataclass(frozen=True, slots=True)

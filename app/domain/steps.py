@@ -152,6 +152,14 @@ def may_happen(phase: Phase, phase_state: PhaseState, change: Change, *, is_afte
     return phase_state is PhaseState.ON_HOLD and change in WHILE_HELD
 
 
+def as_steps_see(phase: Phase, phase_state: PhaseState, *, is_aborted: bool) -> PhaseState:
+    """The phase's state for its steps: where the deployment was aborted, a running phase starts nothing more, like one
+    on hold. What a rollback leaves to do is written down all the same."""
+    if is_aborted and phase_state is PhaseState.RUNNING and phase.kind != "rollback":
+        return PhaseState.ON_HOLD
+    return phase_state
+
+
 def is_by_traffic(phase: Phase, action: Action) -> bool:
     """Whether the step's state is what traffic did: nobody presses it here. A canary without a target of the plan is
     done somewhere else, by hand."""

@@ -47,7 +47,7 @@ async def day_view(session: AsyncSession, scope: Scope) -> DayView:
         row = rows[phase.key]
         span = span_of(deployment, scope.plan.timezone, phase, row, times, earlier.get(phase.key, ()))
         lines.append(_line(scope, deployment, phase, row, span, times, conditions, steps, phase is upcoming))
-    headline, advice = await day_words(session, deployment, upcoming, rows, lines)
+    headline, advice = await day_words(session, deployment, scope.plan, upcoming, rows, lines)
     return DayView(
         url=f"/d/{scope.id}/phases/_day",
         headline=headline,

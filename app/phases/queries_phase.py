@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.canary.queries_left import before_abort, left_on_green
 from app.db.tables import Deployment
 from app.deployments.commands import database_now
 from app.domain.phases import BY_COURSE, Change, Condition, State, allowed
@@ -65,6 +66,7 @@ async def phase_view(session: AsyncSession, scope: Scope, phase: Phase) -> Phase
     left = (await unsettled(session, deployment, phase))[0] if is_led else []
     headline, advice = phase_words(scope, deployment, phase, state, span, conditions, exits, left)
     running = await open_commands(session, scope.id, phase)
+    leaves = before_abort(scope.plan, await left_on_green(session, scope.id, scope.plan, phase.key))
     is_ended = state in (State.ABORTED, State.SKIPPED)
     ended = await ended_with(session, scope.id, phase, row.state_since) if is_ended else ""
     return PhaseView(
@@ -80,7 +82,7 @@ async def phase_view(session: AsyncSession, scope: Scope, phase: Phase) -> Phase
         version=row.version,
         conditions=conditions,
         exits=exits,
-        controls=_controls(scope, phase, state, conditions, exits, running),
+        controls=_controls(scope, phase, state, conditions, exits, running, leaves),
         asked=asked_of(scope, phase, row, times.now),
         reason=row.reason,
         by=row.changed_by,
@@ -130,9 +132,10 @@ def _controls(
     conditions: tuple[Condition, ...],
     exits: tuple[Condition, ...],
     running: Sequence[str],
+    leaves: str,
 ) -> tuple[Control, ...]:
     """What this person can do with the phase in this state; what is shut for now says why. `running`: the scripts that
-    run now."""
+    run now; `leaves`: what becomes of its canary."""
     if phase.kind in BY_COURSE:
         return ()
     lists = (
@@ -150,6 +153,8 @@ def _controls(
             says = control.says
             if running and change in (Change.ABORT, Change.SKIP):
                 says = f"Ends its script, with all it started: {listed(running)}. {says}"
+            if leaves and change in (Change.ABORT, Change.SKIP):
+                says = f"{leaves} {says}"
             found.append(_filled(control, url, closed.get(control.key, ""), says))
     return tuple(found)
 

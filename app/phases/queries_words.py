@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.canary.queries_left import after_abort, left_on_green
 from app.db.tables import Deployment, PhaseRun
 from app.domain.deployments import WORDS as COURSE_WORDS
 from app.domain.deployments import State as Course
@@ -45,13 +46,16 @@ def next_phase(plan: Plan, states: Mapping[str, State]) -> Phase | None:
 async def day_words(
     session: AsyncSession,
     deployment: Deployment,
+    plan: Plan,
     upcoming: Phase | None,
     rows: Mapping[str, PhaseRun],
     lines: Sequence[PhaseLine],
 ) -> tuple[str, str]:
     """The state and the next move, the most urgent first."""
     if deployment.state == Course.ABORTED:
-        return "The deployment was aborted", deployment.hold_reason or "Nothing more is started."
+        left = after_abort(plan, await left_on_green(session, deployment.id, plan))
+        said = deployment.hold_reason or "Nothing more is started."
+        return "The deployment was aborted", f"{said.rstrip('.')}. {left}".strip() if left else said
     by_key = {line.key: line for line in lines}
     asked = next((line for line in lines if line.asked), None)
     if asked is not None and asked.asked is not None:

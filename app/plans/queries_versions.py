@@ -5,7 +5,7 @@ from collections import defaultdict
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, PlanVersion, RosterSeat
@@ -29,6 +29,8 @@ from app.providers.plan_yaml import MAX_CHARACTERS
 from app.web.access import NotFound, Viewer, plan_by_hash
 
 SHOWN = 50
+USES_SHOWN = 4
+"""Deployments of a version that are named; more are counted."""
 AROUND = 60
 """So many letters of a line are shown on each side of what is wrong in it."""
 
@@ -39,34 +41,48 @@ async def versions(session: AsyncSession, viewer: Viewer) -> VersionsView:
     columns = (PlanVersion.id, PlanVersion.key, PlanVersion.hash, PlanVersion.created_at)
     title = PlanVersion.document["title"].astext.label("title")
     found = (await session.execute(select(*columns, title).order_by(PlanVersion.id.desc()).limit(SHOWN))).all()
-    uses, others = await _uses(session, viewer, [row.id for row in found])
+    ids = [row.id for row in found]
+    uses, mine, others = await _uses(session, viewer, ids), *await _counts(session, viewer, ids)
     rows: list[VersionRow] = []
     seen: set[str] = set()
     for index, row in enumerate(found):
         before = next((older.hash for older in found[index + 1 :] if older.key == row.key), "")
-        shown = (row.key, row.title, row.hash, row.created_at, tuple(uses[row.id]), others[row.id], before)
+        own = tuple(uses[row.id])
+        shown = (row.key, row.title, row.hash, row.created_at, own, mine[row.id] - len(own), others[row.id], before)
         rows.append(VersionRow(*shown, is_newest=row.key not in seen))
         seen.add(row.key)
     return VersionsView(tuple(rows), max(0, total - SHOWN), viewer.is_admin)
 
 
-async def _uses(
-    session: AsyncSession, viewer: Viewer, ids: list[int]
-) -> tuple[dict[int, list[UseRow]], dict[int, int]]:
-    """By version: the deployments a person sits in (an administrator sees all), and how many others there are."""
+def _opens(viewer: Viewer) -> ColumnElement[bool]:
+    """The deployments that a person may open: those with a seat of theirs, an administrator all."""
     seated = select(RosterSeat.deployment_id).where(RosterSeat.person_id == viewer.person_id)
-    statement = select(Deployment.id, Deployment.plan_version_id, Deployment.mode, Deployment.state)
-    statement = statement.add_columns(Deployment.id.in_(seated).label("is_seated"))
+    return true() if viewer.is_admin else Deployment.id.in_(seated)
+
+
+async def _uses(session: AsyncSession, viewer: Viewer, ids: list[int]) -> dict[int, list[UseRow]]:
+    """By version: the newest deployments of it that this person may open. There may be thousands."""
+    newest_first = func.row_number().over(partition_by=Deployment.plan_version_id, order_by=Deployment.id.desc())
+    columns = (Deployment.id, Deployment.plan_version_id, Deployment.mode, Deployment.state)
+    found = select(*columns, newest_first.label("number"))
+    numbered = found.where(Deployment.plan_version_id.in_(ids), _opens(viewer)).subquery("numbered")
+    newest = select(numbered).where(numbered.c.number <= USES_SHOWN).order_by(numbered.c.id.desc())
     uses: dict[int, list[UseRow]] = defaultdict(list)
+    for row in await session.execute(newest):
+        title = f"{'Live' if row.mode == 'live' else 'Rehearsal'} {row.id}"
+        uses[row.plan_version_id].append(UseRow(title, f"/d/{row.id}", WORDS[State(row.state)]))
+    return uses
+
+
+async def _counts(session: AsyncSession, viewer: Viewer, ids: list[int]) -> tuple[dict[int, int], dict[int, int]]:
+    """By version: how many deployments of it this person may open, and how many others there are."""
+    opens, all_of_it = func.count().filter(_opens(viewer)), func.count()
+    statement = select(Deployment.plan_version_id, opens, all_of_it).where(Deployment.plan_version_id.in_(ids))
+    mine: dict[int, int] = defaultdict(int)
     others: dict[int, int] = defaultdict(int)
-    found = await session.execute(statement.where(Deployment.plan_version_id.in_(ids)).order_by(Deployment.id.desc()))
-    for row in found:
-        if viewer.is_admin or row.is_seated:
-            title = f"{'Live' if row.mode == 'live' else 'Rehearsal'} {row.id}"
-            uses[row.plan_version_id].append(UseRow(title, f"/d/{row.id}", WORDS[State(row.state)]))
-        else:
-            others[row.plan_version_id] += 1
-    return uses, others
+    for version, own, whole in await session.execute(statement.group_by(Deployment.plan_version_id)):
+        mine[version], others[version] = own, whole - own
+    return mine, others
 
 
 async def version_of(session: AsyncSession, digest: str) -> tuple[Plan, DiffSide]:

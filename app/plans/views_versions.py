@@ -18,14 +18,15 @@ class UseRow:
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """A version in the list. `others` counts deployments that this person has no seat in; `before` is the hash of the
-    version of the same plan that came before it, empty for the first."""
+    """A version in the list. `uses` are the newest, `more` counts the others that this person may open, `others` those
+    that they have no seat in; `before` is the hash of the version of the same plan before it, empty for the first."""
 
     key: str
     title: str
     hash: str
     taken_up: datetime
     uses: tuple[UseRow, ...]
+    more: int
     others: int
     before: str = ""
     is_newest: bool = False

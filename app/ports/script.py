@@ -1,13 +1,19 @@
 """The script port: running a team's own script, with its output while it comes."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-How = Literal["ended", "late", "signal", "abandoned", "not started", "unknown"]
-"""`signal`: its output said that it failed, and it was stopped. `abandoned`: it was stopped from outside. `unknown`:
-what watched over it is gone."""
+How = Literal["ended", "late", "signal", "abandoned", "lapsed", "not started", "unknown"]
+"""`signal`: its output said that it failed, and it was stopped. `abandoned`: it was stopped from outside. `lapsed`:
+nobody said in time that it may go on. `unknown`: what watched over it is gone."""
+
+
+def machine_now() -> float:
+    """Seconds on the one clock of all processes of this machine, which goes on while they, or it, stand still."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,10 @@ class RunningScript(Protocol):
         """TERM to its whole tree now, KILL after the grace; `pieces` comes to its end by it."""
         ...
 
+    def hold(self, until: float) -> None:
+        """It may go on until then, in seconds of `machine_now`."""
+        ...
+
     @property
     def ended(self) -> Ended: ...
 
@@ -64,9 +74,16 @@ class Scripts(Protocol):
         ...
 
     def start(
-        self, command: Sequence[str], *, within: float, signals: Sequence[str], fatal_from: int
+        self,
+        command: Sequence[str],
+        *,
+        within: float,
+        signals: Sequence[str],
+        fatal_from: int,
+        until: float | None = None,
     ) -> AbstractAsyncContextManager[RunningScript]:
         """Run it for at most `within` seconds. `signals` are looked for in its output; one from number `fatal_from` on
-        stops it. Leaving the context ends the whole tree. Raises ProviderError (ports.traffic) when it cannot be run at
-        all."""
+        stops it. Leaving the context ends the whole tree. With `until` (seconds of `machine_now`) it is ended then,
+        and not begun any more, unless `hold` put that off: also where this process does not move by then. Raises
+        ProviderError (ports.traffic) when it cannot be run at all."""
         ...

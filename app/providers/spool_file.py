@@ -20,6 +20,8 @@ RESERVED = "reserved"
 ROOM = 256 * 1024
 """More than a run of ten minutes writes."""
 TAKEN_IN = "taken-in"
+WORDS_MOST = 2000
+"""Characters of one text: a reason must not fill the reserved room."""
 
 
 class SpoolFolder:
@@ -79,7 +81,8 @@ class SpoolFile:
         return not self.problem
 
     def write(self, what: What, text: str, **detail: Any) -> bool:
-        line = Line(self.run, self._seq + 1, datetime.now(UTC), what, text, detail)
+        plain = {name: _plain(value) for name, value in detail.items()}
+        line = Line(self.run, self._seq + 1, datetime.now(UTC), what, _plain(text), plain)
         content, signature = written(line, self._signature, self._key)
         raw = content.encode() + b"\n"
         if self._descriptor is None:
@@ -108,6 +111,12 @@ class SpoolFile:
         finally:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _plain(value: Any) -> Any:
+    """Text as a file can keep it. What was typed in another encoding comes as halves of characters, and what cannot be
+    written down in full must not keep a rollback from happening."""
+    return value.encode("utf-8", "replace").decode()[:WORDS_MOST] if isinstance(value, str) else value
 
 
 def is_written_still(path: Path) -> bool:

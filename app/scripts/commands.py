@@ -26,8 +26,9 @@ from app.scripts.forms import ScriptForm
 from app.steps.commands import find, lock_step, may_do, record
 from app.web.access import Forbidden, NotFound, Scope, plan_by_hash
 
-LEASE = timedelta(seconds=6)
+LEASE = timedelta(seconds=10)
 """How long after a worker's last sign of life its run counts as lost."""
+ABLE_EVERY = timedelta(seconds=2)
 
 
 def script_of(plan: Plan, phase_key: str, step_key: str) -> tuple[Phase, Action]:
@@ -252,6 +253,7 @@ async def expire(session: AsyncSession, run_id: int) -> None:
     _, action = script_of(plan, run.phase, run.step)
     if action.idempotent and run.begun == 1 and run.abort_at is None:
         run.state, run.worker, run.lease_until = State.WAITING.value, "", None
+        run.able_at = now  # there was a worker that could run it: the next one is waited for as at the beginning
         entry = Entry(
             kind="scripts.requested",
             text=f"The worker that ran {' '.join(run.command)} is gone; the plan lets it be run again",
@@ -262,6 +264,17 @@ async def expire(session: AsyncSession, run_id: int) -> None:
         await append(session, deployment.id, entry, SYSTEM)
         return
     await _end(session, deployment, plan, run, Verdict(State.LOST, LOST_WORDS), code=None, last=())
+
+
+async def note_able(session: AsyncSession, run_id: int) -> None:
+    """There is a worker that could run it and has no hand free: nobody is to say that there is none."""
+    now = func.clock_timestamp()
+    statement = update(ScriptRun).where(
+        ScriptRun.id == run_id,
+        ScriptRun.state == State.WAITING.value,
+        or_(ScriptRun.able_at.is_(None), ScriptRun.able_at < now - ABLE_EVERY),
+    )
+    await session.execute(statement.values(able_at=now))
 
 
 async def find_waiting(session: AsyncSession) -> list[tuple[int, float]]:

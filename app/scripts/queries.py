@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, ScriptOutput, ScriptRun
 from app.deployments.commands import database_now
+from app.domain.deployments import State as Course
 from app.domain.estimates import COMPARED, estimate, planned_for
 from app.domain.phases import WORDS as PHASE_WORDS
 from app.domain.phases import State as PhaseState
@@ -150,7 +151,9 @@ async def script_view(session: AsyncSession, scope: Scope, phase: Phase, action:
         versions=versions,
         owner=listed([titles[0], *(in_sentence(title) for title in titles[1:])]),
         why_not=why_not,
-        closed=_closed(phase, phase_state),
+        closed="The deployment was aborted: no script runs any more."
+        if deployment.state == Course.ABORTED
+        else _closed(phase, phase_state),
         run_url=f"{base}/run" if may_run and not why_not else "",
         abort_url=f"{base}/abort" if is_open and may_abort and run is not None and run.abort_at is None else "",
         step_version=step.version,

@@ -1,7 +1,8 @@
 """Job bodies of scripts: a worker takes a run, runs it, and tells what it prints while it prints it.
 
-A run is begun once. The lease on it is renewed while it runs; a worker that no longer has it (it stood still, and
-another one found the lease run out) ends the script and records nothing.
+A run is begun once. The lease on it is renewed while it runs, and each renewal lets the script's keeper, a process of
+its own, go on for a while that ends before the lease does: when the worker stands still, the script is gone before
+anybody finds the lease run out. A worker that no longer has a run ends the script and records nothing.
 """
 
 import asyncio
@@ -25,15 +26,23 @@ from app.deployments.commands import database_now
 from app.domain.plan import Action
 from app.domain.scripts import LAST_LINES, State, Verdict, judge, signals_of, signals_seen
 from app.eventlog.log import notify, touch
-from app.ports.script import Ended, Piece, RunningScript, Scripts
+from app.ports.script import Ended, Piece, RunningScript, Scripts, machine_now
 from app.ports.traffic import ProviderError
 from app.scripts import commands
 
 log = structlog.get_logger()
 
 RENEW_EVERY_S = 0.5
-LET_OTHERS_FIRST_S = 5.0
-"""How long a worker that cannot run a script leaves it to one that can, before it says so."""
+RENEW_WITHIN_S = 2.0
+HOLDS_S = 6.0
+"""How long a script goes on after its lease was last renewed. Then TERM, and KILL after the keeper's grace of 3 s: all
+of it is gone before commands.LEASE is over and another worker may begin it."""
+SILENT_S = 2.0
+"""So long without an answer of PostgreSQL, and no lease counts as run out for as long again: whoever holds one could
+not renew it either, and comes first."""
+LET_OTHERS_FIRST_S = 20.0
+"""How long a worker that cannot run a script leaves it to one that can, before it says so. Counted anew while one that
+can has no hand free."""
 AGAIN_S = 0.3
 AT_ONCE = 8
 """Scripts that one worker runs at the same time; others wait for it, or for another worker. A worker has a rollback to
@@ -64,6 +73,9 @@ class Runs:
     begun: set[int] = field(default_factory=set)
     """Of those the ones that this worker took, or is about to."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    answered_at: float | None = None
+    """When PostgreSQL last answered a sweep, on `machine_now`."""
+    patient_until: float = 0.0
 
     async def stop(self) -> None:
         """The worker ends in good order: end its scripts, and record that."""
@@ -88,7 +100,12 @@ class Runs:
         for run_id, waited in await self.database.read(commands.find_waiting):
             if waited > AGAIN_S:
                 self.begin(run_id)
-        for run_id in await self.database.read(commands.find_expired):
+        expired = await self.database.read(commands.find_expired)
+        now = machine_now()
+        if self.answered_at is not None and now - self.answered_at > SILENT_S:
+            self.patient_until = now + SILENT_S
+        self.answered_at = now
+        for run_id in expired if now >= self.patient_until else ():
             if run_id not in self.running:
                 log.warning("script.lost", run=run_id, worker=self.worker)
                 await self.database.run(partial(commands.expire, run_id=run_id))
@@ -100,7 +117,11 @@ class Runs:
 
     async def _run(self, run_id: int) -> None:
         why_not = await self._why_not(run_id)
-        if why_not is None or self.stopping.is_set() or len(self.begun) >= self.at_once:
+        if why_not is None or self.stopping.is_set():
+            return
+        if len(self.begun) >= self.at_once:
+            if not why_not:
+                await self.database.run(lambda session: commands.note_able(session, run_id))
             return
         self.begun.add(run_id)
         try:
@@ -109,7 +130,14 @@ class Runs:
             self.begun.discard(run_id)
 
     async def _claim_and_run(self, run_id: int, why_not: str) -> None:
-        run = await self.database.run(lambda session: commands.claim(session, run_id, self.worker))
+        until = 0.0
+
+        async def claim(session: AsyncSession) -> ScriptRun | None:
+            nonlocal until
+            until = machine_now() + HOLDS_S
+            return await commands.claim(session, run_id, self.worker)
+
+        run = await self.database.run(claim)
         if run is None:
             await self.database.run(lambda session: commands.end_unbegun(session, run_id))
             return
@@ -117,7 +145,11 @@ class Runs:
         action = await self.database.read(lambda session: _action_of(session, run))
         told = Telling(self.database, run, self.worker)
         try:
-            ended = await self._carry_out(run, action, told, why_not)
+            ended = await self._carry_out(run, action, told, why_not, until)
+            if ended.how == "lapsed":
+                # Nothing of it is left, and the lease runs out by itself: then follows what follows a worker's death.
+                log.warning("script.lapsed", run=run_id, worker=self.worker)
+                return
             verdict = judge(
                 signals_seen(action, told.seen),
                 how=ended.how,
@@ -139,7 +171,7 @@ class Runs:
             found = await session.get(ScriptRun, run_id, populate_existing=True)
             if found is None or found.state != State.WAITING.value:
                 return None
-            waited = (await database_now(session) - found.requested_at).total_seconds()
+            waited = (await database_now(session) - (found.able_at or found.requested_at)).total_seconds()
             # Nobody runs what somebody aborted: there is no better worker to wait for.
             return [str(part) for part in found.command], inf if found.abort_at is not None else waited
 
@@ -153,16 +185,18 @@ class Runs:
             why_not = await self.scripts.why_not(command)
         return None if why_not and waited < LET_OTHERS_FIRST_S else why_not
 
-    async def _carry_out(self, run: ScriptRun, action: Action, told: "Telling", why_not: str) -> Ended:
+    async def _carry_out(self, run: ScriptRun, action: Action, told: "Telling", why_not: str, until: float) -> Ended:
         if self.scripts is None or why_not:
-            return Ended("not started", None, why_not)
+            problem = f"for {LET_OTHERS_FIRST_S:g} s no worker took it that can run it. This one cannot: {why_not}"
+            return Ended("not started", None, problem)
         signals, fatal_from = signals_of(action)
         command = [str(part) for part in run.command]
         try:
             async with self.scripts.start(
-                command, within=run.within_s, signals=signals, fatal_from=fatal_from
+                command, within=run.within_s, signals=signals, fatal_from=fatal_from, until=until
             ) as script:
-                holding = asyncio.create_task(self._hold(run.id, script))
+                is_repeated = action.idempotent
+                holding = asyncio.create_task(self._hold(run.id, script, until, is_repeated=is_repeated))
                 try:
                     async for piece in script.pieces():
                         await told.tell(piece)
@@ -174,23 +208,39 @@ class Runs:
         except ProviderError as problem:
             return Ended("not started", None, problem.message)
 
-    async def _hold(self, run_id: int, script: RunningScript) -> None:
-        """Renew the lease; end the script when somebody aborts it, or when it is no longer this worker's."""
+    async def _hold(self, run_id: int, script: RunningScript, until: float, *, is_repeated: bool) -> None:
+        """Renew the lease, and let the script go on by it; end it when somebody aborts it, or when it is no longer this
+        worker's. `is_repeated`: another worker begins it again when the lease runs out. `until`: as of the claim."""
+        is_mine, is_aborted = True, False
+
+        async def renew(session: AsyncSession) -> tuple[bool, bool]:
+            nonlocal until
+            asked = machine_now()  # here, because the whole of this may be run again
+            found = await commands.renew(session, run_id, self.worker)
+            until = asked + HOLDS_S
+            return found
+
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), RENEW_EVERY_S)
                 script.stop()
                 await asyncio.sleep(RENEW_EVERY_S)
+            if machine_now() >= until:
+                return  # this process stood still; the script has ended, and its lease is not held on for nothing
+            asked = machine_now()
             try:
-                is_mine, is_aborted = await self.database.run(
-                    lambda session: commands.renew(session, run_id, self.worker)
-                )
+                async with asyncio.timeout(RENEW_WITHIN_S):
+                    is_mine, is_aborted = await self.database.run(renew)
             except Exception as error:
-                # PostgreSQL away, most likely: the script goes on, and who is faster when it is back decides.
+                # PostgreSQL away, most likely. What is repeated ends before another worker can have the lease; what is
+                # not goes on: ended in the middle for nothing but a restart of PostgreSQL, it would do more harm.
                 log.warning("script.lease.unsure", run=run_id, error=str(error)[:200])
-                continue
+                if not is_repeated:
+                    until = asked + HOLDS_S
             if is_aborted or not is_mine:
                 script.stop()
+            else:
+                script.hold(until)
 
 
 class Telling:

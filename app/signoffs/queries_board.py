@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.canary.queries_left import after_abort, before_abort, left_on_green
 from app.checklists.queries import production_checklist, progress, states_of
 from app.checklists.queries_machine import facts_of
-from app.db.tables import ChecklistState, Deployment, Signoff
+from app.db.tables import CanaryRun, ChecklistState, Deployment, Signoff
 from app.domain.deployments import State
 from app.domain.plan import Plan, Question
 from app.domain.sides import Release
@@ -44,6 +45,8 @@ class Ground:
     checklist: Mapping[str, ChecklistState]
     ended: Mapping[str, Signoff]
     now: datetime
+    left: Sequence[CanaryRun]
+    """Canaries that may have left traffic on GREEN."""
 
     @property
     def state(self) -> State:
@@ -76,7 +79,9 @@ async def ground_of(session: AsyncSession, scope: Scope) -> Ground:
         )
         .order_by(Signoff.ended_at)
     )
-    return Ground(scope, versions, deployment, gate, binding, checklist, {row.question: row for row in ended}, now)
+    left = await left_on_green(session, scope.id, scope.plan)
+    by_question = {row.question: row for row in ended}
+    return Ground(scope, versions, deployment, gate, binding, checklist, by_question, now, left)
 
 
 async def _frozen(session: AsyncSession, plan: Plan, deployment: Deployment, gate: Gate) -> Gate:
@@ -214,6 +219,7 @@ def gate_view(ground: Ground) -> GateView:
         planned_at=deployment.planned_at,
         phase=f"phase {scope.plan.production.number}",
         reason=deployment.hold_reason,
+        leaves=_leaves(ground),
         held_by=deployment.held_by,
         since=deployment.state_since,
         rights=Rights(
@@ -227,6 +233,11 @@ def gate_view(ground: Ground) -> GateView:
         now=ground.now,
         versions=ground.versions,
     )
+
+
+def _leaves(ground: Ground) -> str:
+    said = after_abort if ground.state is State.ABORTED else before_abort
+    return said(ground.scope.plan, ground.left)
 
 
 def _verdict(ground: Ground) -> tuple[str, str]:

@@ -89,6 +89,8 @@ class GateView:
     planned_at: datetime
     phase: str
     reason: str
+    leaves: str
+    """What canaries left on GREEN, and what becomes of it by an abort."""
     held_by: str
     since: datetime
     rights: Rights

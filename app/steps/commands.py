@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import Deployment, StepRun
 from app.deployments.commands import database_now, lock
+from app.domain.deployments import State as Course
 from app.domain.errors import Rejected, Stale
 from app.domain.phases import WORDS as PHASE_WORDS
 from app.domain.phases import State as PhaseState
@@ -17,6 +18,7 @@ from app.domain.steps import (
     Happened,
     Step,
     after_key,
+    as_steps_see,
     decide,
     evolve,
     grouped,
@@ -81,7 +83,16 @@ async def change_step(
         )
     deployment = await lock(session, scope.id)
     run = await lock_row(session, deployment, scope.plan, phase.key)
-    if not may_happen(phase, PhaseState(run.state), change, is_after=action is None):
+    is_aborted = deployment.state == Course.ABORTED
+    state = as_steps_see(phase, PhaseState(run.state), is_aborted=is_aborted)
+    if is_aborted and not may_happen(phase, state, change, is_after=action is None):
+        raise Rejected(
+            "The deployment was aborted: nothing more is started. Nothing was recorded.",
+            remedy="What runs already can be brought to its end.",
+            conflict=True,
+            code="phase",
+        )
+    if not may_happen(phase, state, change, is_after=action is None):
         raise Rejected(
             f"Phase {phase.number} is {PHASE_WORDS[PhaseState(run.state)]}. Nothing was recorded.",
             remedy="Steps are worked on while their phase runs.",

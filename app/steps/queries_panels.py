@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.checklists.queries import pieces
 from app.db.tables import Deployment, StepRun
 from app.deployments.commands import database_now
+from app.domain.deployments import State as Course
 from app.domain.phases import WORDS as PHASE_WORDS
 from app.domain.phases import State as PhaseState
 from app.domain.plan import Action, Phase
@@ -18,6 +19,7 @@ from app.domain.steps import (
     State,
     Step,
     after_key,
+    as_steps_see,
     grouped,
     is_by_traffic,
     is_run_by_worker,
@@ -79,7 +81,7 @@ async def steps_view(session: AsyncSession, scope: Scope, phase: Phase, trouble:
         url=f"/d/{scope.id}/phases/{phase.key}/steps/_steps",
         cards=tuple(cards),
         done=sum(card.mark in ("ok", "withdrawn") for card in cards),
-        closed=_closed(phase, state),
+        closed=_closed(deployment, phase, state),
         zone=scope.plan.timezone,
         now=now,
         versions=versions,
@@ -105,6 +107,8 @@ async def after_view(session: AsyncSession, scope: Scope, phase: Phase, trouble:
         total=len(cards),
         closed=""
         if is_open
+        else "The deployment was aborted: what comes after this phase will not come."
+        if deployment.state == Course.ABORTED
         else f"Phase {phase.number} is {PHASE_WORDS[state]}: these come when it runs or is complete.",
         zone=scope.plan.timezone,
         now=now,
@@ -113,15 +117,18 @@ async def after_view(session: AsyncSession, scope: Scope, phase: Phase, trouble:
 
 
 async def _ground(session: AsyncSession, scope: Scope, phase: Phase) -> tuple[Deployment, PhaseState, int, datetime]:
-    """The deployment, the phase's state and version, and the time."""
+    """The deployment, the phase's state for its steps, its version, and the time."""
     deployment = await session.get_one(Deployment, scope.id, populate_existing=True)
     row = (await phase_rows(session, deployment, scope.plan))[phase.key]
-    return deployment, PhaseState(row.state), row.version, await database_now(session)
+    state = as_steps_see(phase, PhaseState(row.state), is_aborted=deployment.state == Course.ABORTED)
+    return deployment, state, row.version, await database_now(session)
 
 
-def _closed(phase: Phase, state: PhaseState) -> str:
+def _closed(deployment: Deployment, phase: Phase, state: PhaseState) -> str:
     if may_happen(phase, state, Change.START, is_after=False):
         return ""
+    if deployment.state == Course.ABORTED:
+        return "The deployment was aborted: nothing more is started; what runs can be brought to its end."
     if state is PhaseState.ON_HOLD:
         return f"Phase {phase.number} is on hold: nothing more is started; what runs can be brought to its end."
     return f"Phase {phase.number} is {PHASE_WORDS[state]}: its steps are worked on while it runs."

@@ -1,8 +1,10 @@
 """What people send to move traffic."""
 
-from pydantic import Field
+from typing import Annotated
 
-from app.web.form import PageForm
+from pydantic import BeforeValidator, Field
+
+from app.web.form import PageForm, first_of
 
 
 class MoveForm(PageForm):
@@ -25,7 +27,7 @@ class RollbackForm(MoveForm):
     """`although` is sent by a guard that named BLUE unhealthy on its button."""
 
     although: str = Field(default="", max_length=20)
-    cause: str = Field(default="", max_length=500)
+    cause: Annotated[str, BeforeValidator(first_of(500))] = ""
 
     @property
     def names_unhealthy_blue(self) -> bool:

@@ -14,7 +14,7 @@ from app.domain.deployments import State
 from app.domain.errors import Rejected
 from app.domain.plan import Plan, Trigger
 from app.domain.triggers import ASK_STANDS_FOR, HOLD_FOR, Rule, Stage, is_worth_telling
-from app.eventlog.log import SYSTEM, Entry, append, notify, touch
+from app.eventlog.log import SYSTEM, Entry, append, append_all, notify, touch
 from app.traffic.commands import request_rollback
 from app.triggers.queries import CRITICAL, FIRING, WITH_WAY_BACK, Standing, newest_finding, standings
 from app.triggers.queries_words import cause_of
@@ -355,25 +355,40 @@ class IncomingAlert:
 
 async def record_alert(
     session: AsyncSession, deployment_id: int, source: str, alert: IncomingAlert, *, target: str = ""
-) -> Alert:
-    """Keep what came, tell the log, wake the judge. A resolved alert resets nothing that has fired. `target`: the one
-    that it is about, which may be a canary's."""
-    row = Alert(
-        deployment_id=deployment_id,
-        target=target,
-        source=source,
-        name=alert.name[:200],
-        state=alert.state,
-        severity=alert.severity[:16],
-        category=alert.category[:48],
-        text=alert.text[:2000],
-        received_at=await database_now(session),
+) -> None:
+    await record_alerts(session, deployment_id, source, [(alert, target)])
+
+
+async def record_alerts(
+    session: AsyncSession, deployment_id: int, source: str, alerts: Sequence[tuple[IncomingAlert, str]]
+) -> None:
+    """Keep what came, tell the log, wake the judge. A resolved alert resets nothing that has fired. With each stands
+    the target that it is about, which may be a canary's. Many cost a few statements, and only the last hold the log."""
+    now = await database_now(session)
+    session.add_all(
+        Alert(
+            deployment_id=deployment_id,
+            target=target,
+            source=source,
+            name=alert.name[:200],
+            state=alert.state,
+            severity=alert.severity[:16],
+            category=alert.category[:48],
+            text=alert.text[:2000],
+            received_at=now,
+        )
+        for alert, target in alerts
     )
-    session.add(row)
+    await session.flush()
+    await append_all(session, deployment_id, [_received(source, *each) for each in alerts], SYSTEM)
+    await wake(session, deployment_id)
+
+
+def _received(source: str, alert: IncomingAlert, target: str) -> Entry:
     what = {"firing": "Alert", "resolved": "Alert resolved"}.get(alert.state, "Alert of unknown state")
     about = ", ".join(part for part in (alert.severity, alert.category, target and f"about {target}") if part)
     is_grave = alert.state == FIRING and alert.severity == CRITICAL
-    entry = Entry(
+    return Entry(
         "triggers.alert.resolved" if alert.state == "resolved" else "triggers.alert.received",
         f"{what}: {alert.name}" + (f" ({about})" if about else ""),
         ("triggers", "canary"),
@@ -382,9 +397,6 @@ async def record_alert(
         payload={"source": source, "state": alert.state, "severity": alert.severity, "category": alert.category}
         | ({"target": target} if target else {}),
     )
-    await append(session, deployment_id, entry, SYSTEM)
-    await wake(session, deployment_id)
-    return row
 
 
 async def wake(session: AsyncSession, deployment_id: int) -> None:

@@ -1,5 +1,6 @@
 """The base of every form's model, and its errors in the words of the page."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar, get_origin
 
 from fastapi import Request
@@ -32,6 +33,11 @@ class PageForm(BaseModel):
 def plain_text(text: str) -> str:
     """Without what is no text: control characters, turned directions, halves of characters."""
     return text.replace("\r\n", "\n").translate(_CONTROL)
+
+
+def first_of(limit: int) -> Callable[[Any], Any]:
+    """A validator for words beside something that must not be refused because of them: what fits of them is kept."""
+    return lambda value: plain_text(value).strip()[:limit] if isinstance(value, str) else value
 
 
 async def read_form(request: Request, model: type[Form]) -> Form | dict[str, str]:

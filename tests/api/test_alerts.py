@@ -1,18 +1,21 @@
 """Alerts from outside: only genuine, new and recent deliveries are taken in; everything else leaves one line and a
 counter."""
 
+import asyncio
 import json
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
-from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import event, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.api.commands_alerts import AlertDoor
-from app.db.tables import Base, Event
+from app.db.tables import Base, Deployment, Event, EventChain
+from app.eventlog.log import verify_chain
 from app.providers.alert_forwarder import forwarder, signed_headers
 from app.providers.alert_hooks import HmacHook, SnsHook
 from app.providers.sns import SnsVerifier
@@ -70,6 +73,102 @@ async def test_a_signed_alert_is_recorded_for_the_targets_deployment(web: Web, c
     assert (found.deployment_id, found.name, found.state) == (web.deployment.id, "Intrusion", "firing")
     assert (found.severity, found.category, found.source) == ("critical", "security", "pager")
     assert found.target == "production"
+
+
+async def test_what_an_alert_quotes_keeps_it_not_out_and_turns_no_text(
+    web: Web, client: httpx.AsyncClient, amazon: Amazon
+) -> None:
+    """Whoever attacks may write what the alert about it quotes."""
+    evil = "in\x00tru\u202esion\x1b[31m"
+    sent: list[tuple[str, bytes]] = [(PAGER, alert(name=evil, text=evil, category="security\x00"))]
+    sent.append((MANAGER, alertmanager(alertname=evil, gonogo_target="production")))
+    for url, body in sent:
+        answer = await client.post(url, content=body, headers=headers(body))
+        assert (answer.status_code, answer.json()) == (202, {"recorded": 1}), url
+    half = json.dumps({"AlarmName": "in\ud800trusion", "NewStateValue": "ALARM", "NewStateReason": "\ud800"})
+    answer = await client.post(SNS, content=json.dumps(amazon.message(Message=half)))
+    assert answer.status_code == 202
+    found = await alerts(web.database)
+    assert [row.name for row in found] == ["intrusion[31m", "intrusion[31m", "intrusion"]
+    assert found[0].text == "intrusion[31m"
+    assert found[0].category == "security"
+
+
+async def test_a_delivery_of_many_alerts_is_one_and_counts_all(web: Web, client: httpx.AsyncClient) -> None:
+    """All of it or nothing, in the order it came, in a few statements: presses on the deployment wait for its log."""
+    body = many(100)
+    statements: list[str] = []
+    engine = cast(AsyncEngine, web.database.engine).sync_engine
+
+    def note(*arguments: Any) -> None:
+        statements.append(str(arguments[2]))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        answer = await client.post(MANAGER, content=body, headers=headers(body))
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert (answer.status_code, answer.json()) == (202, {"recorded": 100})
+    assert len(statements) < 25
+    assert [found.name for found in await alerts(web.database)] == [f"Intrusion {number}" for number in range(100)]
+    assert await web.database.read(lambda s: verify_chain(s, web.deployment.id)) is None
+    lost = many(100, {99: "nowhere"})
+    answer = await client.post(MANAGER, content=lost, headers=headers(lost))
+    assert (answer.status_code, answer.json()["code"]) == (404, "addressee")
+    assert len(await alerts(web.database)) == 100, "one without an addressee, and none is taken in"
+
+
+async def test_two_deliveries_for_the_same_deployments_never_wait_crosswise(
+    web: Web, client: httpx.AsyncClient
+) -> None:
+    """Whatever the order in which a sender names them, the log of the lower number is taken first: while that one is
+    waited for, none is held that somebody else could wait for."""
+    first, other = web.deployment.id, await another(web)
+    earlier = for_each([other, first])
+    assert (await client.post(MANAGER, content=earlier, headers=headers(earlier))).status_code == 202
+    body = for_each([other, first, other, first])
+    async with web.database.session() as holding:
+        chain = select(EventChain).with_for_update()
+        await holding.execute(chain.where(EventChain.chain == first))
+        delivery = asyncio.create_task(client.post(MANAGER, content=body, headers=headers(body)))
+        async with asyncio.timeout(30):
+            while not await web.database.read(lambda s: s.scalar(text(WAITING))):
+                await asyncio.sleep(0.02)
+        free = chain.where(EventChain.chain == other).with_for_update(skip_locked=True)
+        assert (await holding.execute(free)).one_or_none() is not None
+        await holding.rollback()
+    assert (await delivery).json() == {"recorded": 4}
+
+
+WAITING = """
+    select count(*) from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock' and query like '%event_chain%'
+"""
+
+
+def many(count: int, targets: Mapping[int, str] | None = None) -> bytes:
+    one = json.loads(alertmanager(gonogo_target="production"))
+    (each,) = one["alerts"]
+    labels = [
+        {"alertname": f"Intrusion {number}", "gonogo_target": (targets or {}).get(number, "production")}
+        for number in range(count)
+    ]
+    one["alerts"] = [{**each, "labels": {**each["labels"], **changed}} for changed in labels]
+    return json.dumps(one).encode()
+
+
+def for_each(deployments: Sequence[int]) -> bytes:
+    one = json.loads(many(len(deployments)))
+    for each, deployment in zip(one["alerts"], deployments, strict=True):
+        each["labels"] = {"alertname": "Intrusion", "gonogo_deployment": str(deployment)}
+    return json.dumps(one).encode()
+
+
+async def another(web: Web) -> int:
+    columns = [column.name for column in Deployment.__table__.columns if column.name != "id"]
+    copied = select(*(getattr(Deployment, name) for name in columns)).where(Deployment.id == web.deployment.id)
+    made = insert(Deployment).from_select(columns, copied).returning(Deployment.id)
+    return await web.database.run(lambda s: s.scalar(made)) or 0
 
 
 async def test_alertmanagers_own_format(web: Web, client: httpx.AsyncClient) -> None:

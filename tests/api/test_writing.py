@@ -121,6 +121,16 @@ async def test_nothing_to_roll_back_is_a_conflict(web: Any, machine: Any) -> Non
     assert_problem(answer, 409, "state")
 
 
+async def test_no_words_keep_a_rollback_from_happening(web: Any, machine: Any) -> None:
+    await web.database.run(lambda s: s.execute(update(Deployment).values(state="switched")))
+    client = await machine("rollback", deployment=web.deployment.id)
+    body = {"key": "alert-4711-1", "cause": "error\x00 budget\u202e is burnt" + "!" * 5000}
+    answer = await client.post(f"/deployments/{web.deployment.id}/rollback", json=body)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["cause"].startswith("error budget is burnt!!!")
+    assert len(answer.json()["cause"]) == 500
+
+
 async def test_a_rollback_that_cannot_be_read(web: Any, machine: Any) -> None:
     client = await machine("rollback", deployment=web.deployment.id)
     for body in ({}, {"key": "short"}, {"key": "x" * 41}, {"key": "with space 1"}, {"key": "12345678", "x": 1}):

@@ -10,17 +10,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.canary.commands import approve, go_on, start, take_back
 from app.canary.forms import CanaryForm, StartForm
+from app.canary.queries import ALERTS_OF_A_KIND, alerts_of
 from app.canary.queries_page import canary_view
 from app.canary.tasks import Kept, Watched, keep_all
 from app.config import Settings
 from app.db.engine import Database
-from app.db.tables import Alert, CanaryReading, CanaryRun, Deployment, Person, RosterSeat
+from app.db.tables import Alert, CanaryReading, CanaryRun, Deployment, Person, PhaseRun, RosterSeat
+from app.deployments import commands as deployments
 from app.deployments.commands import arm, database_now
 from app.domain.errors import Rejected
 from app.domain.plan import Plan
 from app.eventlog.log import SYSTEM
 from app.metrics.commands import sweep
+from app.phases.queries_day import day_view
+from app.phases.queries_phase import phase_view
 from app.providers.clock import SystemClock
+from app.signoffs.queries_board import board
 from app.traffic.commands import request_shift
 from app.web.access import Forbidden, Scope
 from tests.canary.ready import PHASE, TARGET, WELL, begin, ended, looked, pressed, staging_runs, stood, the_run
@@ -192,6 +197,25 @@ async def test_a_flood_of_alerts_hides_no_critical_one(database: Database, at_te
     assert "Security alerts triggered" in run.reason
 
 
+async def test_an_alert_that_comes_and_goes_hides_none_that_still_fires(
+    database: Database, at_ten: Deployment, plan: Plan
+) -> None:
+    """Over a long canary it fires and is resolved more often than alerts of a kind are looked at."""
+
+    async def flap(session: AsyncSession) -> None:
+        now = await database_now(session)
+        still = _alert(at_ten, "warning", "security", now)
+        other = {**_alert(at_ten, "warning", "security", now), "name": "It comes and goes"}
+        rows = [{**other, "state": "firing" if n % 2 == 0 else "resolved"} for n in range(2 * ALERTS_OF_A_KIND + 2)]
+        await session.execute(insert(Alert), [still, *rows])
+
+    await database.run(flap)
+    deployment = await database.read(lambda s: s.get_one(Deployment, at_ten.id))
+    since = (await the_run(database, at_ten)).started_at
+    seen = await database.read(lambda s: alerts_of(s, deployment, plan, TARGET, since))
+    assert {alert.name: alert.stands for alert in seen} == {"security alert": "firing", "It comes and goes": "resolved"}
+
+
 def _alert(deployment: Deployment, severity: str, category: str, at: Any) -> dict[str, Any]:
     said = {"source": "prometheus", "name": f"{category} alert", "state": "firing", "text": "", "raised_by": ""}
     kind = {"severity": severity, "category": category, "trigger": "", "key": "", "received_at": at}
@@ -239,3 +263,75 @@ async def test_what_was_measured_does_not_grow_for_ever(database: Database, at_t
 
 async def _sweep_now(session: AsyncSession) -> int:
     return await sweep(session, await database_now(session))
+
+
+# ── what was called off ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def abort(database: Database, scope: Scope) -> None:
+    await database.run(lambda session: deployments.abort(session, scope, "The release is withdrawn"))
+
+
+async def test_an_aborted_deployments_canary_goes_back_and_every_page_says_so(
+    database: Database, at_ten: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    manager, lead = await scope_of(at_ten, "project_manager"), await scope_of(at_ten, "devops_lead")
+    before = await database.read(lambda s: board(s, manager))
+    assert before.gate.leaves == "The canary of phase 3 (10 % of staging) goes back to BLUE with it."
+    await abort(database, manager)
+    after = await database.read(lambda s: board(s, manager))
+    assert after.gate.leaves == "The canary of phase 3 (10 % of staging) goes back to BLUE now."
+    day = await database.read(lambda s: day_view(s, manager))
+    assert day.advice.endswith("The canary of phase 3 (10 % of staging) goes back to BLUE now.")
+    with pytest.raises(Rejected, match="was aborted: no share grows any more"):
+        await pressed(database, at_ten, go_on, lead)
+    run = await looked(database, at_ten, plan)
+    assert (run.state, run.reason) == ("rolling_back", "the deployment was aborted")
+    await ended(database, at_ten)
+    run = await looked(database, at_ten, plan, read=0)
+    assert run.state == "rolled_back"
+    assert run.finished_at is not None, "its target is another deployment's to have"
+    assert not (await database.read(lambda s: board(s, manager))).gate.leaves
+    page = await database.read(lambda s: canary_view(s, lead, PHASE))
+    assert [(press.key, press.closed) for press in page.presses] == [("start", "The deployment was aborted.")]
+    with pytest.raises(Rejected, match="was aborted: no share grows any more"):
+        await begin(database, lead)
+
+
+async def test_a_share_on_its_way_when_the_deployment_is_aborted_goes_back_too(
+    database: Database, deployment: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    await staging_runs(database, deployment)
+    await begin(database, await scope_of(deployment, "devops_lead"))
+    await abort(database, await scope_of(deployment, "project_manager"))
+    assert (await looked(database, deployment, plan)).state == "rolling_back"
+
+
+async def test_a_complete_canary_of_an_aborted_deployment_stays_until_somebody_takes_it_back(
+    database: Database, at_ten: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    """It let go of its target when it was complete, which may be another's by now: only a person takes it back."""
+    await complete(database, at_ten)
+    await database.run(lambda s: s.execute(update(CanaryRun).values(step=3)))
+    manager, lead = await scope_of(at_ten, "project_manager"), await scope_of(at_ten, "devops_lead")
+    said = "staging stays at 100 % on GREEN until somebody takes it back"
+    assert said in (await database.read(lambda s: board(s, manager))).gate.leaves
+    await abort(database, manager)
+    assert said in (await database.read(lambda s: board(s, manager))).gate.leaves
+    page = await database.read(lambda s: canary_view(s, lead, PHASE))
+    assert "take_back" in [press.key for press in page.presses]
+    await pressed(database, at_ten, take_back, lead)
+    assert (await the_run(database, at_ten)).state == "rolling_back"
+
+
+@pytest.mark.parametrize(("state", "word"), [("aborted", "aborted"), ("skipped", "skipped")])
+async def test_a_phase_that_is_over_for_good_leaves_no_canary_standing(
+    database: Database, at_ten: Deployment, plan: Plan, scope_of: ScopeOf, state: str, word: str
+) -> None:
+    manager = await scope_of(at_ten, "project_manager")
+    page = await database.read(lambda s: phase_view(s, manager, plan.phase(PHASE)))
+    says = next(control.says for control in page.controls if control.key == "abort")
+    assert says.startswith("The canary of phase 3 (10 % of staging) goes back to BLUE with it.")
+    await database.run(lambda s: s.execute(update(PhaseRun).where(PhaseRun.phase == PHASE).values(state=state)))
+    run = await looked(database, at_ten, plan)
+    assert (run.state, run.reason) == ("rolling_back", f"phase 3 was {word}")

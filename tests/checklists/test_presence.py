@@ -58,6 +58,8 @@ async def send(
     database: Database, deployment: Deployment, scope_of: ScopeOf, login: str, state: str = "done", **more: Any
 ) -> None:
     values = {"text": "Emre is ill, Dana covers for both", "version": 0, "state": state, **more}
+    if "shown" not in more:
+        values["shown"] = (await item_of(database, deployment, scope_of, login)).missing
     scope, form = await scope_of(deployment, login), ItemForm.model_validate(values)
     await database.run(lambda session: record_item(session, scope, LIST, ITEM, form))
 
@@ -156,6 +158,36 @@ async def test_it_is_taken_back_and_refused_where_it_is_stale_or_not_needed(
     assert event.text.endswith("is open again: He is on his way")
 
 
+async def test_nobody_is_gone_on_without_whom_the_page_did_not_show(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    await here(database, deployment, ("devops", 2))
+    shown = (await item_of(database, deployment, scope_of, "project_manager")).missing
+    assert shown == "devops-2"
+    await here(database, deployment, ("devops", 2), ("security_officer", 1))
+    for stale in (shown, ""):
+        with pytest.raises(Rejected, match=r"more are missing: .*[Ss]ecurity officer") as refused:
+            await send(database, deployment, scope_of, "project_manager", shown=stale)
+        assert (refused.value.code, refused.value.conflict) == ("stale", True)
+    assert not await events(database, "checklists.presence.excused")
+    await here(database, deployment, ("devops", 2))
+    await send(database, deployment, scope_of, "project_manager", shown="devops-2 security_officer-1")
+    (event,) = await events(database, "checklists.presence.excused")
+    assert event.payload["without"] == ["devops-2"], "who came meanwhile is not gone on without"
+
+
+async def test_a_decision_to_go_on_waits_for_no_seat_that_was_given_away(
+    database: Database, deployment: Deployment, scope_of: ScopeOf
+) -> None:
+    await here(database, deployment, ("devops", 2))
+    manager = await scope_of(deployment, "project_manager")
+    mine = RosterSeat.person_id == manager.viewer.person_id
+    await database.run(lambda s: s.execute(delete(RosterSeat).where(mine)))
+    form = ItemForm(state="done", text="He is ill", shown="devops-2 project_manager-1")
+    with pytest.raises(Forbidden, match="given to somebody else"):
+        await database.run(lambda s: record_item(s, manager, LIST, ITEM, form))
+
+
 async def test_a_new_attempt_asks_anew(database: Database, deployment: Deployment, scope_of: ScopeOf) -> None:
     await here(database, deployment, ("devops", 2))
     await send(database, deployment, scope_of, "project_manager")
@@ -175,7 +207,7 @@ async def test_a_phase_waits_for_the_whole_team_or_for_the_decision_to_go_on(
     await here(database, deployment, ("backend", 2))
     with pytest.raises(Rejected, match="All team members on the Zoom call"):
         await press(database, lead, "github", Change.START)
-    form = ItemForm(state="done", text="The second developer joins at noon", version=0)
+    form = ItemForm(state="done", text="The second developer joins at noon", version=0, shown="backend-2")
     await database.run(lambda session: record_item(session, manager, "before_github", ITEM, form))
     await press(database, lead, "github", Change.START)
 
@@ -195,7 +227,10 @@ async def test_over_http_the_form_is_the_managers_and_its_error_stands_at_the_fi
     assert field is not None
     assert (await lead.post(url, data={"state": "done", "text": "all well", "version": 0})).status_code == 403
     evil = "<script>alert(1)</script>"
-    sent = await manager.post(url, data={"state": "done", "text": evil, "version": 0}, headers=htmx)
+    shown = re.search(rf'id="without-shown-{LIST}-{ITEM}" value="([^"]*)"', page)
+    assert shown is not None
+    values = {"state": "done", "text": evil, "version": 0, "shown": shown[1]}
+    sent = await manager.post(url, data=values, headers=htmx)
     assert sent.status_code == 200
     assert 'data-state="excused"' in sent.text
     assert evil not in sent.text

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
 from app.db.tables import Event
-from app.eventlog.log import CHANNEL, INSTALLATION, Actor, Entry, append, touch, verify_chain, versions_of
+from app.eventlog.log import CHANNEL, INSTALLATION, Actor, Entry, append, append_all, touch, verify_chain, versions_of
 from app.jobs.queue import conninfo
 from app.rehearsal.postgres import EmbeddedPostgres
 
@@ -52,6 +52,18 @@ async def test_damage_is_found_at_its_row(
     await _write(committed_db, 4)
     postgres.execute(damage, database_url.partition("?")[0].rpartition("/")[2])
     assert await committed_db.read(lambda s: verify_chain(s, CHAIN)) == first_bad
+
+
+async def test_events_that_belong_together_are_links_of_one_chain(database: Database) -> None:
+    await _write(database, 1)
+    many = [_entry(number) for number in range(100)]
+    events = await database.run(lambda s: append_all(s, CHAIN, many, WHO))
+    assert [event.payload["number"] for event in events] == list(range(100))
+    assert await database.run(lambda s: append_all(s, CHAIN, [], WHO)) == []
+    await _write(database, 1)
+    assert await database.read(lambda s: verify_chain(s, CHAIN)) is None
+    found = await database.read(lambda s: s.scalars(select(Event).where(Event.chain == CHAIN).order_by(Event.seq)))
+    assert [event.payload["number"] for event in found] == [0, *range(100), 0]
 
 
 async def test_appends_that_race_stay_one_chain(committed_db: Database) -> None:

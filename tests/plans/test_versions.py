@@ -1,17 +1,20 @@
 """A version as a page, what differs from another, its dry run; a rehearsal of it, and the schema for editors."""
 
 import json
+from datetime import UTC, datetime
 
 import httpx
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from app.config import ROOT
 from app.db.tables import Deployment, Event, PlanVersion, TargetState
 from app.domain.plan import plan_hash
 from app.eventlog.log import Actor
+from app.plans import queries_versions
 from app.plans.commands import take_up
 from app.providers.plan_yaml import load_plan, plan_schema
+from app.web.access import Viewer
 from tests.conftest import PLAN_FILE, Web
 from tests.plans.breaking import MINIMAL
 
@@ -56,6 +59,28 @@ async def test_no_such_version(web: Web, path: str) -> None:
     client = await web.client_as("support")
     assert (await client.get(f"/plans/{NOWHERE}{path}")).status_code == 404
     assert (await client.get(f"/plans/{'x' * 64}{path}")).status_code in (404, 422)
+
+
+async def test_the_list_names_the_newest_deployments_of_a_version_and_counts_the_others(web: Web) -> None:
+    """Thousands of rehearsals of one plan make no longer page, and no more rows are fetched for it."""
+    first = web.deployment.id
+    columns = [column.name for column in Deployment.__table__.columns if column.name != "id"]
+    again = select(*(getattr(Deployment, name) for name in columns), func.generate_series(1, 300))
+    copies = again.where(Deployment.id == first).subquery()
+    await web.database.run(
+        lambda s: s.execute(insert(Deployment).from_select(columns, select(*(copies.c[name] for name in columns))))
+    )
+    admin = (await (await web.client_as("admin")).get("/plans")).text
+    assert admin.count(">Rehearsal ") == 4
+    assert f">Rehearsal {first + 300}<" in admin
+    assert "and 297 more" in admin
+    seated = (await (await web.client_as("support")).get("/plans")).text
+    assert seated.count(">Rehearsal ") == 1
+    assert "300 deployments without you" in seated
+    now = datetime.now(UTC)
+    viewer = Viewer(0, "Administrator", "admin", True, "", now, b"", now)
+    versions = await web.database.read(lambda s: queries_versions.versions(s, viewer))
+    assert [(len(row.uses), row.more, row.others) for row in versions.rows] == [(4, 297, 0)]
 
 
 async def test_what_differs(web: Web) -> None:

@@ -135,6 +135,19 @@ def test_lines_are_read_while_they_are_written_and_after(spools: SpoolFolder) ->
     assert spools.runs() == [spool.path]
 
 
+def test_no_words_keep_a_rollback_from_being_recorded(spools: SpoolFolder) -> None:
+    """A reason typed in another encoding comes as halves of characters; a long one must leave room for what follows."""
+    spools.reserve()
+    spool = spools.begin(KEY)
+    assert spool.write("begin", "Geb\udcfchr", reason="Geb\udcfchr" + "x" * 300_000, epoch=1)
+    assert spool.write("end", "over")
+    spool.close()
+    lines = read_spool(spool.path, KEY)
+    assert [line.text for line in lines] == ["Geb?hr", "over"]
+    assert lines[0].detail["reason"].startswith("Geb?hrxxx")
+    assert spool.path.stat().st_size < ROOM
+
+
 def test_reserved_room_is_written_not_only_promised(spools: SpoolFolder) -> None:
     spools.reserve()
     found = (spools.folder / RESERVED).stat()

@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.ports.script import Ended, Piece
+from app.ports.script import Ended, Piece, machine_now
 from app.ports.traffic import ProviderError
-from app.providers.script.folder import ScriptFolder
+from app.providers.script.folder import GRACE, ScriptFolder
 from app.providers.script.keeper import CHUNK, PIPE_MOST, Output
 from app.providers.script.reading import LINE_MOST, WHOLE, Reader
 from app.providers.script.running import Surroundings
@@ -296,6 +296,36 @@ asyncio.run(main())
     finally:
         with contextlib.suppress(ProcessLookupError):
             worker.kill()
+
+
+async def test_a_leash_that_nobody_lengthens_ends_it_with_all_its_children(tmp_path: Path) -> None:
+    mark = f"leash-{os.getpid()}-{time.monotonic_ns()}"
+    put(tmp_path, f"echo begun; trap '' TERM; (exec -a {mark} setsid sleep 600) & while :; do sleep 1; done", mark)
+    scripts, until = ScriptFolder(Surroundings(tmp_path)), machine_now() + 1.0
+    async with scripts.start(("bash", mark), within=60, signals=(), fatal_from=0, until=until) as run:
+        pieces = [piece.text async for piece in run.pieces()]
+    assert ("".join(pieces), run.ended.how, run.ended.survivors) == ("begun\n", "lapsed", 0)
+    assert until <= machine_now() < until + GRACE + 1, "TERM, then KILL"
+    assert not processes_with(mark)
+
+
+async def test_a_leash_is_lengthened_from_outside(tmp_path: Path) -> None:
+    put(tmp_path, "for i in 1 2 3 4; do sleep 0.4; done; echo through")
+    scripts, until = ScriptFolder(Surroundings(tmp_path)), machine_now() + 1.0
+    async with scripts.start(("bash", "script.sh"), within=60, signals=(), fatal_from=0, until=until) as run:
+        run.hold(machine_now() + 30)
+        run.hold(machine_now() + 1)  # an older word shortens nothing
+        assert "".join([piece.text async for piece in run.pieces()]) == "through\n"
+    assert (run.ended.how, run.ended.code) == ("ended", 0)
+
+
+async def test_nothing_is_begun_once_its_leash_is_over(tmp_path: Path) -> None:
+    put(tmp_path, "touch begun")
+    scripts, late = ScriptFolder(Surroundings(tmp_path)), machine_now() - 0.1
+    async with scripts.start(("bash", "script.sh"), within=60, signals=(), fatal_from=0, until=late) as run:
+        assert not [piece async for piece in run.pieces()]
+    assert run.ended.how == "lapsed"
+    assert not (tmp_path / "begun").exists()
 
 
 # ── what it prints ──────────────────────────────────────────────────────────

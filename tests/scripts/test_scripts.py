@@ -1,6 +1,7 @@
 """Scripts of steps on PostgreSQL: asked for by their position, run by a worker, judged by signals, lost and aborted."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -22,12 +23,13 @@ from app.domain.plan import Plan
 from app.domain.scripts import State
 from app.domain.steps import Change
 from app.phases.queries_phase import phase_view
-from app.providers.script.folder import ScriptFolder
+from app.ports.script import machine_now
+from app.providers.script.folder import GRACE, ScriptFolder
 from app.providers.script.running import Surroundings
 from app.scripts import commands, queries
 from app.scripts.forms import ScriptForm
 from app.scripts.queries import Bound
-from app.scripts.tasks import HEAD, TAIL, Runs
+from app.scripts.tasks import HEAD, HOLDS_S, SILENT_S, TAIL, Runs
 from app.steps.commands import change_step
 from app.steps.forms import StepForm
 from app.steps.queries_panels import steps_view
@@ -214,6 +216,52 @@ async def test_a_worker_without_the_script_leaves_it_to_one_that_has_it(day: Day
     assert (await day.run(number)).state == "waiting"
     await day.worker().ensure(number)
     assert (await day.run(number)).state == "done"
+
+
+async def test_a_worker_without_the_script_waits_for_one_that_has_no_hand_free(
+    day: Day, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.scripts.tasks.LET_OTHERS_FIRST_S", 3.0)
+    day.script("echo begun; sleep 60")
+    busy = day.worker("busy")
+    busy.at_once = 1
+    busy.begin(await day.ask())
+    await day.printed("begun")
+    second = await second_run(day)
+    await later(day, second, 10)
+    await busy.begin(second)
+    await Runs(day.database, None, "without").ensure(second)
+    assert (await day.run(second)).state == "waiting", "however long it has waited"
+    await later(day, second, 10)
+    await Runs(day.database, None, "without").ensure(second)
+    assert (await day.run(second)).state == "failed"
+    assert "for 3 s no worker took it that can run it. This one cannot: no folder" in (await day.run(second)).reason
+    await busy.stop()
+
+
+async def test_a_repeat_waits_for_a_worker_that_has_the_script_as_the_first_time_did(
+    day: Day, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = day.action.model_copy(update={"idempotent": True})
+    monkeypatch.setattr("app.scripts.commands.script_of", lambda *_: (day.phase, again))
+    day.script(SUCCESS)
+    number = await day.ask()
+    await later(day, number, 600)
+    await day.database.run(lambda s: commands.claim(s, number, "dead"))
+    await run_out(day.database)
+    without = Runs(day.database, None, "without")
+    await without.sweep()
+    await without.ensure(number)
+    assert (await day.run(number)).state == "waiting"
+    await day.worker().ensure(number)
+    assert (await day.run(number)).state == "done"
+
+
+async def later(day: Day, number: int, seconds: float) -> None:
+    """As if it waited so much longer."""
+    back = timedelta(seconds=seconds)
+    earlier = {"requested_at": ScriptRun.requested_at - back, "able_at": ScriptRun.able_at - back}
+    await day.database.run(lambda s: s.execute(update(ScriptRun).where(ScriptRun.id == number).values(earlier)))
 
 
 async def test_only_its_position_runs_it_once_and_from_a_current_page(
@@ -424,6 +472,52 @@ async def test_what_the_plan_calls_idempotent_is_run_again_once(day: Day, monkey
     run = await day.run(number)
     assert (run.state, run.begun) == ("done", 2)
     assert (day.folder / "runs").read_text() == "run\n"
+
+
+def test_a_script_is_gone_before_its_lease_is_over() -> None:
+    assert commands.LEASE.total_seconds() >= HOLDS_S + GRACE + 1
+
+
+@pytest.mark.parametrize("is_repeated", [True, False])
+async def test_what_cannot_hold_its_lease_ends_where_another_worker_would_repeat_it(
+    day: Day, monkeypatch: pytest.MonkeyPatch, is_repeated: bool
+) -> None:
+    """Whatever keeps this worker from PostgreSQL; here, somebody who locked the run."""
+    action = day.action.model_copy(update={"idempotent": is_repeated})
+    monkeypatch.setattr("app.scripts.commands.script_of", lambda *_: (day.phase, action))
+    day.script("while :; do touch beat; sleep 0.1; done")
+    number = await day.ask()
+    worker = day.worker()
+    task = worker.begin(number)
+    await day.until(lambda: asyncio.to_thread((day.folder / "beat").exists))
+    async with day.database.session() as session:
+        await session.execute(select(ScriptRun).where(ScriptRun.id == number).with_for_update())
+        await asyncio.sleep(HOLDS_S + 2)
+        assert (time.time() - (day.folder / "beat").stat().st_mtime > 1) is is_repeated
+        await session.rollback()
+    if is_repeated:
+        await task
+        assert (await day.run(number)).state == "running", "what comes next is whose it is who finds the lease run out"
+        await run_out(day.database)
+        await day.worker("other").sweep()
+        await day.until(lambda: is_in(day, number, "waiting"))
+    for each in day.workers:
+        await each.stop()
+
+
+async def test_after_a_silence_of_postgresql_who_holds_a_lease_comes_first(day: Day) -> None:
+    day.script("sleep 60")
+    number = await day.ask()
+    await day.database.run(lambda s: commands.claim(s, number, "holder"))
+    await run_out(day.database)
+    worker = day.worker()
+    worker.answered_at = machine_now() - SILENT_S - 1
+    await worker.sweep()
+    assert (await day.run(number)).state == "running", "its worker could not renew it either"
+    await day.database.run(lambda s: commands.renew(s, number, "holder"))
+    worker.patient_until = 0.0
+    await worker.sweep()
+    assert (await day.run(number)).state == "running"
 
 
 async def test_much_output_is_bounded_and_followed_by_a_browser_that_is_behind(day: Day) -> None:

@@ -26,6 +26,7 @@ from app.steps.forms import StepForm
 from app.web.access import Scope
 from app.wiring import Site
 from tests.conftest import Seeder, make_scope_of
+from tests.known_plans import ALAWAEL
 from tests.phases.ready import running
 
 pytestmark = pytest.mark.timeout(120)
@@ -176,6 +177,48 @@ async def test_a_frozen_worker_adds_nothing_once_it_is_back(workers: Workers) ->
     assert (step.state, step.evidence) == ("skipped", "set up in the console")
     assert workers.started[name].poll() is None, "the worker itself goes on"
     assert workers.runs == 1
+
+
+def repeating() -> Plan:
+    """The plan, where the script may simply be run again."""
+    phases = tuple(
+        phase.model_copy(
+            update={
+                "actions": tuple(
+                    action.model_copy(update={"idempotent": action.key == "configure_github"})
+                    for action in phase.actions
+                )
+            }
+        )
+        for phase in ALAWAEL.phases
+    )
+    return ALAWAEL.model_copy(update={"phases": phases})
+
+
+@pytest.mark.parametrize("plan", [repeating()], ids=["idempotent"])
+async def test_a_frozen_workers_script_is_gone_before_another_worker_repeats_it(workers: Workers) -> None:
+    """It hears no TERM and has a child in a session of its own: neither beats once its repeat has begun."""
+    beat = f"while :; do echo $1 $(date +%s%N) >> {workers.folder}/beats; sleep 0.05; done"
+    (workers.folder / "beat.sh").write_text(f"trap '' TERM\n{beat}\n")
+    beats = f"setsid bash {workers.folder}/beat.sh $$ & exec bash {workers.folder}/beat.sh $$"
+    workers.script(f"trap '' TERM\n{beats}")
+    number = await workers.ask()
+    first = await workers.begun(number)
+    workers.started[first].send_signal(signal.SIGSTOP)
+    await until(lambda: _true(workers.runs == 2))
+    await asyncio.sleep(1)
+    workers.started[first].send_signal(signal.SIGCONT)
+    await asyncio.sleep(2)
+    lines = [line.split() for line in (workers.folder / "beats").read_text().splitlines()]
+    times: dict[str, list[int]] = {}
+    for script, at in (line for line in lines if len(line) == 2):
+        times.setdefault(script, []).append(int(at))
+    old, new = sorted(times.values(), key=min)
+    assert max(old) < min(new), "they ran beside each other"
+    run = await workers.run(number)
+    assert (run.state, run.begun) == ("running", 2)
+    assert not run.worker.startswith(f"{first}.")
+    assert workers.started[first].poll() is None, "the worker itself goes on"
 
 
 async def _true(value: bool) -> bool:

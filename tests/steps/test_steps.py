@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
 from app.db.tables import Deployment, Event, Operation, StepRun
-from app.deployments.commands import apply, database_now, lock
+from app.deployments.commands import abort, apply, database_now, lock
 from app.domain.deployments import Change as Course
 from app.domain.errors import Rejected
 from app.domain.phases import Change as PhaseChange
@@ -235,6 +235,29 @@ async def test_lines_after_a_phase_are_ticked_in_their_groups_once_it_runs_or_is
     assert view.groups[0].cards[0].title == "Document the completion time"
     await do(database, lead, "after-1", Change.UNDO)
     assert (await database.read(lambda s: after_view(s, lead, plan.phase("github")))).done == 0
+
+
+async def test_an_aborted_deployment_starts_nothing_more_and_records_what_ran(
+    database: Database, deployment: Deployment, plan: Plan, scope_of: ScopeOf
+) -> None:
+    lead, manager = await scope_of(deployment, "devops_lead"), await scope_of(deployment, "project_manager")
+    await running(database, deployment, plan, lead)
+    await do(database, lead, "access_status", Change.START)
+    await database.run(lambda s: abort(s, manager, "The release is withdrawn"))
+    phase = plan.phase("github")
+    view = await database.read(lambda s: steps_view(s, lead, phase))
+    assert view.closed == "The deployment was aborted: nothing more is started; what runs can be brought to its end."
+    assert {move.key for card in view.cards for move in card.moves} == {"finish", "fail"}
+    after = await database.read(lambda s: after_view(s, lead, phase))
+    assert after.closed == "The deployment was aborted: what comes after this phase will not come."
+    for step, change in (("configure_github", Change.START), ("access_status", Change.UNDO), ("after-1", Change.TICK)):
+        with pytest.raises(Rejected, match="was aborted: nothing more is started") as refused:
+            await do(database, lead, step, change)
+        assert refused.value.conflict
+    await do(database, lead, "access_status", Change.FINISH, "all have access")
+    row = await row_of(database, deployment, "access_status")
+    assert row is not None
+    assert row.state == "done"
 
 
 async def test_the_steps_of_a_rollback_are_worked_on_after_it_and_begin_anew_with_the_next_attempt(

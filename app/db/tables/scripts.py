@@ -41,6 +41,8 @@ class ScriptRun(Base):
     """The idempotency key of the press."""
     worker: Mapped[str] = mapped_column(String(80), default="")
     lease_until: Mapped[Moment | None]
+    able_at: Mapped[Moment | None]
+    """When there was last a worker that could run it and had no hand free."""
     begun: Mapped[int] = mapped_column(Integer, default=0)
     """How often a worker began it; more than once only where the plan says that it may simply be run again."""
     started_at: Mapped[Moment | None]

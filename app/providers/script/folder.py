@@ -110,7 +110,13 @@ class ScriptFolder:
 
     @asynccontextmanager
     async def start(
-        self, command: Sequence[str], *, within: float, signals: Sequence[str], fatal_from: int
+        self,
+        command: Sequence[str],
+        *,
+        within: float,
+        signals: Sequence[str],
+        fatal_from: int,
+        until: float | None = None,
     ) -> AsyncIterator["Watched"]:
         try:
             argv, hidden, user = await self._apart.ask(
@@ -124,6 +130,7 @@ class ScriptFolder:
             "folder": str(self._around.folder),
             "within": within,
             "grace": GRACE,
+            "until": until,
             "hidden": [name for name in hidden if name not in self._shown],
             "signals": list(signals),
             "fatal_from": fatal_from,
@@ -173,6 +180,11 @@ class Watched:
     def stop(self) -> None:
         assert self._keeper.stdin is not None
         self._keeper.stdin.close()
+
+    def hold(self, until: float) -> None:
+        assert self._keeper.stdin is not None
+        if not self._keeper.stdin.is_closing():
+            self._keeper.stdin.write(f"{until}\n".encode())
 
     async def leave(self) -> None:
         """Whatever still runs is ended; what it prints meanwhile is thrown away."""

@@ -10,6 +10,8 @@ An order with `live` (`hidden`: names of variables whose values are never shown,
 output while it comes: both outputs as one, a JSON object a line (reading.py), the answer as the last. It is also ended
 when a signal says that it failed. `grace` is then the seconds between TERM and KILL, `user` a user id, a group id and
 more group ids that the command runs as, `folder` where it runs: only the command goes there, because a share may hang.
+`until` is a leash, in seconds of CLOCK_BOOTTIME: the tree is ended then, or not begun any more, unless a line of the
+input named a later time. So it ends in time also when whoever gave the order stands still and cannot close the input.
 
 Standard library only, and started bare, because each run of a script pays for its start.
 """
@@ -191,18 +193,21 @@ class Told:
                 del self.waiting[: os.write(1, self.waiting)]
 
 
-def watch_live(pid: int, output: Output, until: float, reader: Any, told: Told) -> str:
+def watch_live(pid: int, output: Output, until: float, reader: Any, told: Told, leash: "Leash") -> str:
     """Tell the output until something ends it; what that was."""
     ending = os.pidfd_open(pid)
     while True:
         now = time.monotonic()
         if now >= until:
             return "late"
+        if leash.is_over():
+            return "lapsed"
         if not told.waiting and reader.due_in(now) <= 0 and (piece := reader.piece(now)) is not None:
             told.say(piece)
         reading = [output.read_end] if output.is_open and not reader.is_full else []
         writing = [1] if told.waiting else []
-        wait = until - now if told.waiting else min(until - now, max(0.005, reader.due_in(now)))
+        longest = max(0.0, min(until - now, leash.left))
+        wait = longest if told.waiting else min(longest, max(0.005, reader.due_in(now)))
         ready, writable, _ = select.select([0, ending, *reading], writing, [], wait)
         if writable:
             told.write()
@@ -214,22 +219,58 @@ def watch_live(pid: int, output: Output, until: float, reader: Any, told: Told) 
                 return "signal"
         elif ending in ready:
             return "ended"
-        if 0 in ready and not os.read(0, CHUNK):
+        if 0 in ready and not leash.hear():
             return "abandoned"
 
 
-def live(order: dict[str, Any]) -> None:
+class Leash:
+    """How long the command may go on without another word from whoever ordered it."""
+
+    def __init__(self, until: float | None, heard: bytes) -> None:
+        self._until = float("inf") if until is None else until
+        self._rest = b""
+        self._take(heard)
+
+    def hear(self) -> bool:
+        """Take in what the input says; False once it has ended."""
+        chunk = os.read(0, CHUNK)
+        self._take(chunk)
+        return bool(chunk)
+
+    def _take(self, chunk: bytes) -> None:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            self._until = max(self._until, float(line))
+
+    def is_over(self) -> bool:
+        """A word that is in the input already counts, however late it is read: it names a time, not a length."""
+        while self.left <= 0 and select.select([0], [], [], 0)[0] and self.hear():
+            pass
+        return self.left <= 0
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return self._until - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def live(order: dict[str, Any], heard: bytes) -> None:
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))  # -I leaves this folder out
     hidden = {name: os.environ[name] for name in order["hidden"] if name in os.environ}
     reader = importlib.import_module("reading").Reader(hidden, order["signals"], order["fatal_from"])
     until = time.monotonic() + order["within"]
-    output, told = Output(0), Told()
+    output, told, leash = Output(0), Told(), Leash(order.get("until"), heard)
+    if leash.is_over():
+        told.say({"how": "lapsed", "code": None, "problem": "", "survivors": 0})
+        told.write()
+        return
     pid, problem = start(order["argv"], output, output, order["user"], order["folder"])
     statuses: dict[int, int] = {}
     try:
-        how = "not started" if problem else watch_live(pid, output, until, reader, told)
+        how = "not started" if problem else watch_live(pid, output, until, reader, told, leash)
     finally:
-        survivors = end_everything(statuses, order["grace"])
+        # Whoever ordered it counts on its end a grace after the leash: no more of it for what stood still itself.
+        survivors = end_everything(statuses, max(0.0, min(order["grace"], order["grace"] + leash.left)))
     rest = output.rest()
     reader.feed(rest)
     reader.end()
@@ -243,11 +284,20 @@ def live(order: dict[str, Any]) -> None:
     told.write()
 
 
+def read_order() -> bytes:
+    """All that came up to the end of the first line, and whatever came with that."""
+    found = b""
+    while b"\n" not in found and (chunk := os.read(0, CHUNK)):
+        found += chunk
+    return found
+
+
 def main() -> None:
-    order = json.loads(sys.stdin.buffer.readline())
+    first, _, heard = read_order().partition(b"\n")
+    order = json.loads(first)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if order.get("live"):
-        live(order)
+        live(order, heard)
         return
     until = time.monotonic() + order["within"]
     out, err = Output(order["keep"]), Output(order["keep"])
