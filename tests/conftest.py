@@ -305,6 +305,7 @@ async def client_as(web: Web) -> Callable[[str | None], Awaitable[httpx.AsyncCli
 
 
 def chromium() -> str | None:
-    """The browser for end-to-end tests, or None. `make test` in CI makes its absence a failure."""
-    candidates = (os.environ.get("GONOGO_CHROMIUM"), "/usr/bin/chromium", "/usr/bin/chromium-headless-shell")
+    """The browser for end-to-end tests, or None. `make test` in CI makes its absence a failure. The headless shell goes
+    first: it draws no browser's window around a page, which is two thirds of Chromium's work."""
+    candidates = (os.environ.get("GONOGO_CHROMIUM"), "/usr/bin/chromium-headless-shell", "/usr/bin/chromium")
     return next((path for path in candidates if path and Path(path).exists()), None)

@@ -14,7 +14,10 @@ from tests.conftest import chromium
 from tests.e2e.browsers import PATIENCE_MS, Browsers
 from tests.e2e.day import Day
 
-HOW_TO = "apt-get install chromium, or .venv/bin/playwright install chromium, or GONOGO_CHROMIUM=/path/to/chromium"
+HOW_TO = (
+    "apt-get install chromium-headless-shell, or .venv/bin/playwright install chromium, "
+    "or GONOGO_CHROMIUM=/path/to/chromium"
+)
 DESKTOP = ViewportSize(width=1440, height=900)
 expect.set_options(timeout=PATIENCE_MS)
 
