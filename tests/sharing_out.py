@@ -13,6 +13,8 @@ LONG = (
     "tests/canary/test_real_range.py",
     "tests/architecture/test_policy.py",
     "tests/plans/test_harbour_day.py",
+    "tests/scripts/test_takeover.py",
+    "tests/simulate/test_simulate.py",
 )
 """Files of few tests that take half a minute and more: as the last ones they would leave the other worker idle."""
 
