@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 PHASE, TARGET = "staging", "staging"
 PRESSER = "DevOps lead"
 PERCENT = 10
-STRUCK_WITHIN_S = 12.0
+STRUCK_WITHIN_S = 20.0
+"""A way back ends when its guard has, 12 s after all was back."""
 ARRIVES_WITHIN_S = 45.0
 BACK_WITHIN_S = 45.0
 DUTY_WITHIN_S = 4.0
