@@ -65,8 +65,9 @@ function pause() {
 }
 
 function step(now) {
-  at = Math.min(last, at + ((now - before) / 1_000) * Number(speed.value));
-  before = now;
+  // The first frame may have begun before the press: time never goes back.
+  at = Math.min(last, at + (Math.max(0, now - before) / 1_000) * Number(speed.value));
+  before = Math.max(before, now);
   draw(true);
   if (at < last) frame = requestAnimationFrame(step);
   else finish();
