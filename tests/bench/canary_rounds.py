@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 PHASE, TARGET = "staging", "staging"
 PRESSER = "DevOps lead"
 PERCENT = 10
-STRUCK_WITHIN_S = 20.0
-"""A way back ends when its guard has, 12 s after all was back."""
+STRUCK_WITHIN_S = 40.0
+"""A way back ends long after all was back: when its guard and its last checks have."""
 ARRIVES_WITHIN_S = 45.0
 BACK_WITHIN_S = 45.0
 DUTY_WITHIN_S = 4.0
