@@ -203,8 +203,9 @@ class Worker:
             self.holding.clear()
             self.holding.update(held)
             for name, task in running.items():
-                if name not in held:
-                    task.cancel()  # nobody waits for it to end: the other leases must be renewed meanwhile
+                if name not in held and not task.cancelling():
+                    # Once: it may be closing what it used. Nobody waits for that, the other leases must be renewed.
+                    task.cancel()
             for name in held:
                 if name not in running or running[name].done():
                     running[name] = asyncio.create_task(works[name](), name=name)
